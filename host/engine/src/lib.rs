@@ -1,1 +1,16 @@
-//! (filled soon)
+//! Pipelines over a partitioned log, in micro-batches.
+//!
+//! A pipeline is a DAG of operators from sources to sinks. Its driver runs one batch after the
+//! other, in eight steps that are the modules of [`batch`]: plan, read, run, exchange, state,
+//! publish, commit, and later the tidying in [`checkpoint`].
+//! **A batch happens at its commit and at no other moment**: outputs, source offsets and the
+//! pointer to the checkpoint are one transaction of the log.
+//!
+//! The engine sees the log through [`broker::Broker`] alone.
+
+pub mod clock;
+pub mod spec;
+pub mod ingest;
+pub mod rate;
+pub mod checkpoint;
+pub mod progress;
