@@ -5,9 +5,18 @@
 //! problems as can be told apart at once. Whether plugins exist and their parameters fit is
 //! checked by the engine, which points into the file with [`SpecError::at`].
 
+mod raw;
+mod value;
+mod node;
+mod check;
+mod wiring;
+mod problems;
 mod error;
 mod place;
 mod types;
+
+#[cfg(test)]
+mod tests;
 
 pub use error::{Problem, SpecError};
 pub use place::Place;
@@ -16,14 +25,36 @@ pub use types::{
     PipelineSpec, PluginRef, SinkOutput, SinkSpec, SourceInput, SourceSpec, Start, Trigger,
     WindowSpec, WindowTime,
 };
+pub(crate) use value::{Storage, storage};
+
+use problems::{Problems, from_toml};
+use value::Wrong;
+
+/// A pipeline file is written by a person; this is far more than one writes.
+const FILE_BYTES_MAX: usize = 1 << 20;
 
 impl PipelineSpec {
     /// Parses and checks a pipeline file.
     /// # Errors
     /// What is wrong, where, and what to do about it.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
-        Err(SpecError {
-            problems: vec![Problem::new(text, 0..0, "not parsed".to_owned(), None)],
-        })
+        let mut problems = Problems::new(text);
+        if text.len() > FILE_BYTES_MAX {
+            let message = format!("the file has {} bytes", text.len());
+            problems.add(0..0, Wrong::new(message, format!("at most {FILE_BYTES_MAX} are read")));
+            return Err(problems.into_error());
+        }
+        let raw = match toml::from_str(text) {
+            Ok(raw) => raw,
+            Err(error) => {
+                let (span, wrong) = from_toml(&error);
+                problems.add(span, wrong);
+                return Err(problems.into_error());
+            }
+        };
+        match check::pipeline(raw, text, &mut problems) {
+            Some(spec) if problems.is_empty() => Ok(spec),
+            _ => Err(problems.into_error()),
+        }
     }
 }
