@@ -1,0 +1,16 @@
+//! Writing records back: from what an author emits to the columns of the call's result.
+//!
+//! **Nothing is allocated for a record**: columns are reserved once from the input's size and grow in
+//! bulk. **A short piece is no call**: 16 bytes are written and the length advances by what was meant,
+//! for `memory.copy` is a call out of the generated code.
+
+mod bytes;
+mod column_builder;
+mod content;
+mod emitter;
+
+pub use bytes::Bytes;
+pub use content::{Content, Null, mapped, with};
+pub use emitter::{Buffers, Draft, Emitter};
+
+pub(crate) use content::{Kind, Source};
