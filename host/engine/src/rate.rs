@@ -4,6 +4,9 @@
 //! partitions by their lag. Both are pure: time is an argument.
 //! **The shares of a limit add up to exactly the limit, or to all there is.**
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 /// The factors of the controller. `default()` has Spark's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gains {
@@ -112,29 +115,36 @@ pub fn share_in_turn(records_max: u64, lags: &[u64], turn: u64) -> Vec<u64> {
         }
         return shares;
     }
-    let rest = u128::from(records_max - count);
-    let rest_of_lags = total - u128::from(count);
     let mut remainders = Vec::with_capacity(lagging.len());
-    let mut given = 0;
     for &at in &lagging {
-        let (share, remainder) = portion(rest, u128::from(lags[at] - 1), rest_of_lags);
-        shares[at] = 1 + share;
-        given += u128::from(share);
-        remainders.push((remainder, at));
+        // Both factors are below 2^64, so that the product fits, and the share is at most the lag.
+        let product = u128::from(records_max) * u128::from(lags[at]);
+        shares[at] = (product / total) as u64;
+        // A partition that got nothing goes first, then the largest remainder.
+        remainders.push((shares[at] == 0, product % total, Reverse(at)));
     }
-    // Largest remainder first; a partition with none has its whole share already.
-    remainders.sort_by(|left, right| right.0.cmp(&left.0).then(left.1.cmp(&right.1)));
-    for (_, at) in remainders.into_iter().take((rest - given) as usize) {
-        shares[at] += 1;
+    remainders.sort_unstable_by(|left, right| right.cmp(left));
+    let given: u64 = shares.iter().sum();
+    let left = (records_max - given) as usize;
+    for (_, _, Reverse(at)) in remainders.iter().take(left) {
+        shares[*at] += 1;
     }
+    feed_the_rest(&mut shares, &lagging);
     shares
 }
 
-/// `rest * lag / total`, and what the division leaves. All are below 2^72, and `lag <= total`.
-fn portion(rest: u128, lag: u128, total: u128) -> (u64, u128) {
-    // `rest` and `lag` are below 2^64 each, so that the product fits.
-    let product = rest * lag;
-    ((product / total) as u64, product % total)
+/// Takes a record from the largest shares for each partition that lags and got none.
+fn feed_the_rest(shares: &mut [u64], lagging: &[usize]) {
+    let mut largest: BinaryHeap<(u64, Reverse<usize>)> =
+        lagging.iter().map(|&at| (shares[at], Reverse(at))).collect();
+    let starving: Vec<usize> = lagging.iter().copied().filter(|&at| shares[at] == 0).collect();
+    for at in starving {
+        // There is at least a record for each partition, so that somebody has two.
+        let Some((share, Reverse(giver))) = largest.pop() else { return };
+        shares[giver] -= 1;
+        shares[at] = 1;
+        largest.push((share - 1, Reverse(giver)));
+    }
 }
 
 #[cfg(test)]
@@ -226,6 +236,9 @@ mod tests {
             (10, vec![90, 10], vec![9, 1]),
             (10, vec![1_000_000, 1], vec![9, 1]),
             (10, vec![0, 7, 1_000_000], vec![0, 1, 9]),
+            (4, vec![1, 1, 1, 1_000_000], vec![1, 1, 1, 1]),
+            (8, vec![1, 500_000, 1, 500_000], vec![1, 3, 1, 3]),
+            (100, vec![333, 333, 334], vec![33, 33, 34]),
             (2, vec![5, 5, 5], vec![1, 1, 0]),
             (0, vec![5, 5], vec![0, 0]),
             (7, vec![u64::MAX, u64::MAX], vec![4, 3]),

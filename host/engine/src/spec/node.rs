@@ -17,7 +17,8 @@ use super::value::{self, Wrong};
 /// What a plugin can be granted today.
 const GRANTS: [(&str, &str); 2] = [("logging", "logging"), ("metrics", "metrics")];
 const PARTITIONS_MAX: u64 = 10_000;
-const WINDOW_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+/// A year, as humantime counts it.
+const WINDOW_MAX: Duration = Duration::from_secs(31_557_600);
 /// A record falls into this many windows at most, and a window has as many panes.
 const PANES_MAX: i64 = 10_000;
 

@@ -57,7 +57,17 @@ pub(super) fn from_toml(error: &toml::de::Error) -> (Span, Wrong) {
     let hint = message
         .contains("expected a string")
         .then(|| "put the value in quotes: \"…\"".to_owned());
-    (span, Wrong { message: message.replace('\n', ", "), hint })
+    (span, Wrong { message: plain(message), hint })
+}
+
+/// Says in words what serde says with Rust's types.
+fn plain(message: &str) -> String {
+    if message.contains("as i128") {
+        return "the number does not fit into 64 bits".to_owned();
+    }
+    let words = [("expected i64", "expected a whole number"), ("expected f64", "expected a number")];
+    let message = message.replace('\n', ", ");
+    words.iter().fold(message, |message, (rust, word)| message.replace(rust, word))
 }
 
 /// Takes serde's "unknown field `a`, expected one of `b`, `c`" apart.

@@ -64,7 +64,8 @@ fn reads_everything_a_pipeline_can_say() {
     assert_eq!(spec.limits, limits);
     assert_eq!(spec.tasks, Some(4));
     let nodes = (&spec.sources, &spec.operators, &spec.sinks);
-    insta::assert_snapshot!("page_latency", serde_json::to_string_pretty(&nodes).unwrap());
+    let shown = serde_json::to_string_pretty(&nodes).unwrap();
+    insta::assert_snapshot!("page_latency", shown);
 }
 
 #[test]
@@ -109,7 +110,8 @@ fn points_into_the_file_later_too() {
         let hint = Some("a hint".to_owned());
         shown.push(SpecError::at(&spec, &place, format!("{place:?}"), hint).to_string());
     }
-    insta::assert_snapshot!("places", shown.join("\n\n"));
+    let shown = shown.join("\n\n");
+    insta::assert_snapshot!("places", shown);
 }
 
 /// A pipeline of one source, operator and sink, with lines added at three places.
@@ -134,8 +136,8 @@ topic = "u"
     )
 }
 
-/// What a person sees for each of some wrong files, told apart by what was added to a good one.
-fn messages<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -> String {
+/// Compares what a person sees for each of some wrong files, told apart by what was added to a good one.
+fn check<'a>(name: &str, rows: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) {
     let mut shown = String::new();
     for (top, operator, rest) in rows {
         let error = match PipelineSpec::parse(&pipeline(top, operator, rest)) {
@@ -144,12 +146,12 @@ fn messages<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -> 
         };
         shown.push_str(&format!("{error}\n\n----\n"));
     }
-    shown
+    insta::assert_snapshot!(name, shown);
 }
 
 #[test]
 fn tells_what_is_wrong_with_toml_and_keys() {
-    insta::assert_snapshot!("toml", messages([
+    check("toml", [
         ("", "input = \"again\"", ""),
         ("batch_intervall = \"1s\"", "", ""),
         ("zzz = 1", "", ""),
@@ -163,12 +165,12 @@ fn tells_what_is_wrong_with_toml_and_keys() {
         ("", "grants = [\"loging\"]", ""),
         ("", "limits = { memory = true }", ""),
         ("", "params = { a = 99999999999999999999 }", ""),
-    ]));
+    ]);
 }
 
 #[test]
 fn tells_what_is_wrong_with_values() {
-    insta::assert_snapshot!("values", messages([
+    check("values", [
         ("batch_interval = \"1 fortnight\"", "", ""),
         ("batch_interval = \"0ms\"", "", ""),
         ("batch_interval = \"48h\"", "", ""),
@@ -188,7 +190,7 @@ fn tells_what_is_wrong_with_values() {
         ("", "window = { size = \"1m\", time = \"evnt\" }", ""),
         ("", "", "partitions = 0"),
         ("", "", "print = true"),
-    ]));
+    ]);
 }
 
 #[test]
@@ -211,9 +213,9 @@ fn tells_what_is_wrong_with_nodes() {
         "[[sink]]\nname = \"ä b\"\ninput = \"op\"\nprint = true".to_owned(),
         "[[sink]]\nname = \"in\"\ninput = \"op\"\nprint = true".to_owned(),
     ];
-    insta::assert_snapshot!("nodes", messages(rows.iter().map(|row| ("", "", row.as_str()))));
+    check("nodes", rows.iter().map(|row| ("", "", row.as_str())));
     let ends = source("socket = \"127.0.0.1:80\"");
-    insta::assert_snapshot!("socket_that_ends", messages([("trigger = \"once\"", "", ends.as_str())]));
+    check("socket_that_ends", [("trigger = \"once\"", "", ends.as_str())]);
 }
 
 #[test]
@@ -233,7 +235,7 @@ fn tells_what_is_wrong_with_the_graph() {
         operator("a", "\"c\"") + &operator("b", "[\"op\", \"a\"]") + &operator("c", "\"b\""),
         operator("a", "\"op\"") + &operator("b", "\"a\""),
     ];
-    insta::assert_snapshot!("graph", messages(rows.iter().map(|row| ("", "", row.as_str()))));
+    check("graph", rows.iter().map(|row| ("", "", row.as_str())));
     let empty = PipelineSpec::parse("name = \"p\"").map(|_| ()).unwrap_err();
     insta::assert_snapshot!("empty", empty);
 }
