@@ -10,7 +10,7 @@ use std::process::{Command, ExitStatus};
 use std::{env, fs, io};
 
 /// The packages, in the order in which people meet them.
-const PLUGINS: [&str; 4] = ["split-words", "upper-case", "contains", "count"];
+const PLUGINS: [&str; 6] = ["split-words", "upper-case", "parse-access-log", "contains", "count", "stats"];
 const TARGET: &str = "wasm32-wasip2";
 
 /// What the components are built with, whatever the host's own profile is.

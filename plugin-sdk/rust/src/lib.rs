@@ -75,7 +75,7 @@ pub use transform::{Outcome, Rejection, transform as run_transform};
 /// What nearly every plugin uses.
 pub mod prelude {
     pub use crate::{
-        Accumulator, Bytes, Choice, Emitter, Failure, Group, Item, Null, Parameters, Prepare, Record, Reducer, Refusal,
+        Accumulator, Bytes, Choice, Content, Draft, Emitter, Failure, Group, Item, Null, Parameters, Prepare, Record, Reducer, Refusal,
         Reject, Summary, filter, log, mapped, reducer, transform, with,
     };
     #[cfg(not(target_family = "wasm"))]

@@ -53,7 +53,7 @@ impl Prepare for Needle {
 
 /// Keeps the records whose value contains some text.
 #[filter(name = "contains", reads(values))]
-fn contains(needle: &Needle, record: Record) -> bool {
+pub fn contains(needle: &Needle, record: Record) -> bool {
     needle.search.is_in(record.value()) != needle.invert
 }
 

@@ -8,7 +8,7 @@ extern crate alloc;
 
 mod separators;
 
-use separators::Separators;
+pub use separators::Separators;
 use tidemill_sdk::prelude::*;
 
 /// What a pipeline can set.
@@ -24,7 +24,7 @@ pub struct SplitWords {
 
 /// Splits each value into words: the key of each record is a word, its value empty.
 #[transform(name = "split-words", reads(values))]
-fn split_words(settings: &SplitWords, record: Record, out: &mut Emitter) {
+pub fn split_words(settings: &SplitWords, record: Record, out: &mut Emitter) {
     let line = record.value();
     if settings.lower_case {
         let lower = |byte: u8| byte.to_ascii_lowercase();

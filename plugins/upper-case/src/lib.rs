@@ -10,7 +10,7 @@ use tidemill_sdk::prelude::*;
 
 /// Folds each value to upper case.
 #[transform(name = "upper-case", reads(values))]
-fn upper_case(_: &(), record: Record, out: &mut Emitter) {
+pub fn upper_case(_: &(), record: Record, out: &mut Emitter) {
     match record.value_if_present() {
         Some(value) if is_ascii(value) => out.value(mapped(value, |byte| byte.to_ascii_uppercase())).emit(),
         Some(value) => out.value(with(|out| fold(value, out))).emit(),

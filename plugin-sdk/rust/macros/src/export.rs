@@ -4,11 +4,11 @@ use crate::attributes::{Arguments, summary};
 use crate::world::{self, World};
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Attribute, Error, FnArg, ItemFn, ItemImpl, Type};
+use syn::{Attribute, Error, FnArg, ItemFn, ItemImpl, Type, Visibility};
 
 pub fn transform(arguments: TokenStream, function: &ItemFn) -> syn::Result<TokenStream> {
     let settings = settings_of(function, 3, "fn(settings: &Settings, record: Record, out: &mut Emitter)")?;
-    let plugin = plugin(Arguments::parse(arguments)?, &function.attrs, settings)?;
+    let plugin = plugin(Arguments::parse(arguments)?, &function.vis, &function.attrs, settings)?;
     let name = &function.sig.ident;
     let bindings = world::bindings(World::Transform);
     Ok(quote! {
@@ -31,7 +31,7 @@ pub fn transform(arguments: TokenStream, function: &ItemFn) -> syn::Result<Token
 
 pub fn filter(arguments: TokenStream, function: &ItemFn) -> syn::Result<TokenStream> {
     let settings = settings_of(function, 2, "fn(settings: &Settings, record: Record) -> bool")?;
-    let plugin = plugin(Arguments::parse(arguments)?, &function.attrs, settings)?;
+    let plugin = plugin(Arguments::parse(arguments)?, &function.vis, &function.attrs, settings)?;
     let name = &function.sig.ident;
     let bindings = world::bindings(World::Filter);
     Ok(quote! {
@@ -52,7 +52,7 @@ pub fn filter(arguments: TokenStream, function: &ItemFn) -> syn::Result<TokenStr
 }
 
 pub fn reducer(arguments: TokenStream, implementation: &ItemImpl) -> syn::Result<TokenStream> {
-    let plugin = plugin(Arguments::parse(arguments)?, &implementation.attrs, &implementation.self_ty)?;
+    let plugin = plugin(Arguments::parse(arguments)?, &Visibility::Inherited, &implementation.attrs, &implementation.self_ty)?;
     let bindings = world::bindings(World::Reducer);
     Ok(quote! {
         #implementation
@@ -76,7 +76,8 @@ fn settings_of<'f>(function: &'f ItemFn, inputs: usize, wanted: &str) -> syn::Re
     }
 }
 
-fn plugin(arguments: Arguments, attributes: &[Attribute], settings: &Type) -> syn::Result<TokenStream> {
+/// The type that stands for the plugin, as visible as what it was made from.
+fn plugin(arguments: Arguments, visibility: &Visibility, attributes: &[Attribute], settings: &Type) -> syn::Result<TokenStream> {
     let summary = summary(attributes);
     if summary.is_empty() {
         let message = "say in a doc comment (`///`) what the plugin does: people choose it by that line";
@@ -90,7 +91,7 @@ fn plugin(arguments: Arguments, attributes: &[Attribute], settings: &Type) -> sy
     Ok(quote! {
         #[doc = #doc]
         #[derive(Clone, Copy, Debug)]
-        pub struct Plugin;
+        #visibility struct Plugin;
 
         impl ::tidemill_sdk::plugin::Plugin for Plugin {
             type Settings = #settings;
