@@ -19,18 +19,20 @@ const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 const RETRIES_MAX: usize = 5;
 
 /// A store, the path in it that a location stands for, and the location as a person knows it.
-pub(super) struct Opened {
+pub struct Opened {
+    /// The folder or bucket.
     pub store: Arc<dyn ObjectStore>,
+    /// Where in it.
     pub prefix: Path,
+    /// For messages.
     pub location: String,
 }
 
-/// Opens `location`, or the folder `default_dir` where there is none. A folder is made if missing.
-pub(super) fn open(location: Option<&str>, default_dir: &FolderPath) -> Result<Opened, CheckpointError> {
-    let Some(location) = location else { return folder(default_dir) };
+/// Opens a `file://` or `s3://` URL. A folder is made if it is missing; a bucket is not asked yet.
+pub(crate) fn open_location(location: &str) -> Result<Opened, CheckpointError> {
     match storage(location) {
-        Ok(Storage::Folder(path)) => folder(&path),
-        Ok(Storage::Bucket { bucket, prefix }) => self::bucket(location, &bucket, &prefix),
+        Ok(Storage::Folder(path)) => open_folder(&path),
+        Ok(Storage::Bucket { bucket, prefix }) => open_bucket(location, &bucket, &prefix),
         Err(wrong) => Err(CheckpointError::Location {
             location: location.to_owned(),
             reason: wrong.message,
@@ -39,7 +41,8 @@ pub(super) fn open(location: Option<&str>, default_dir: &FolderPath) -> Result<O
     }
 }
 
-fn folder(path: &FolderPath) -> Result<Opened, CheckpointError> {
+/// Opens a folder, and makes it if it is missing.
+pub(super) fn open_folder(path: &FolderPath) -> Result<Opened, CheckpointError> {
     let failed = |source| CheckpointError::Folder { path: path.to_owned(), source };
     std::fs::create_dir_all(path).map_err(failed)?;
     let store = LocalFileSystem::new_with_prefix(path)
@@ -52,7 +55,7 @@ fn folder(path: &FolderPath) -> Result<Opened, CheckpointError> {
     })
 }
 
-fn bucket(location: &str, bucket: &str, prefix: &str) -> Result<Opened, CheckpointError> {
+fn open_bucket(location: &str, bucket: &str, prefix: &str) -> Result<Opened, CheckpointError> {
     let retry = RetryConfig {
         max_retries: RETRIES_MAX,
         retry_timeout: RETRY_TIMEOUT,

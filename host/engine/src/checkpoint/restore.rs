@@ -64,16 +64,16 @@ pub enum RestoreError {
         source: PointerError,
     },
     /// Positions of different batches: one commit moves all of them.
-    #[error("partition {partition} of `{topic}` is committed by batch {found}, others by batch {expected}")]
+    #[error("partition {partition} of `{topic}` is committed with the checkpoint `{found}`, others with `{expected}`")]
     Diverged {
         /// The topic.
         topic: String,
         /// The partition.
         partition: u32,
-        /// Its batch.
-        found: u64,
-        /// The batch of the partitions before it.
-        expected: u64,
+        /// Its checkpoint.
+        found: Pointer,
+        /// That of the partitions before it.
+        expected: Pointer,
     },
     /// The store has been further than the log.
     #[error("the checkpoints go up to batch {newest}, but the log {}", committed.map_or_else(|| "has no commit".to_owned(), |batch| format!("commits batch {batch}")))]
@@ -137,9 +137,8 @@ pub fn decide_restore(seen: &Observed) -> Result<Restore, RestoreError> {
             Err(source) => return Err(RestoreError::Pointer { topic, partition, source }),
         };
         match found {
-            Some(first) if first != pointer => {
-                let (found, expected) = (pointer.batch, first.batch);
-                return Err(RestoreError::Diverged { topic, partition, found, expected });
+            Some(expected) if expected != pointer => {
+                return Err(RestoreError::Diverged { topic, partition, found: pointer, expected });
             }
             _ => found = Some(pointer),
         }

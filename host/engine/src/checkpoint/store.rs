@@ -19,7 +19,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::error::{CheckpointError, Damage};
-use super::location::{self, Opened};
+use super::location::{Opened, open_folder, open_location};
 use super::manifest::{FileKind, MANIFEST_FORMAT, Manifest, StateFile};
 use super::pointer::Pointer;
 use crate::spec::PipelineName;
@@ -64,7 +64,10 @@ impl CheckpointStore {
         pipeline: &PipelineName,
         ids: Ids,
     ) -> Result<Self, CheckpointError> {
-        let Opened { store, prefix, location } = location::open(location, default_dir)?;
+        let Opened { store, prefix, location } = match location {
+            Some(location) => open_location(location)?,
+            None => open_folder(default_dir)?,
+        };
         Ok(Self { store, prefix, location, pipeline: pipeline.as_str().to_owned(), ids })
     }
 
@@ -80,10 +83,22 @@ impl CheckpointStore {
         Self { store, prefix, location, pipeline: pipeline.as_str().to_owned(), ids }
     }
 
+    /// A new unique name, for a run of the pipeline.
+    #[must_use]
+    pub fn new_id(&self) -> Uuid {
+        (self.ids)()
+    }
+
     /// Where checkpoints are kept, as a person knows it.
     #[must_use]
     pub fn location(&self) -> &str {
         &self.location
+    }
+
+    /// A name that no other has.
+    #[must_use]
+    pub fn new_id(&self) -> String {
+        (self.ids)().to_string()
     }
 
     /// Whether a file can be written, read and deleted here: asked before a pipeline starts.
