@@ -1,1 +1,72 @@
-//! (filled soon)
+//! Runs plugins: WebAssembly components that are functions from columns to columns.
+//!
+//! ```text
+//! Runtime ── load ──► Plugin ── operator ──► Operator ── transform | keep | fold | merge | finish
+//!  engine              a version              a place in a pipeline: settings, limits, instances
+//! ```
+//!
+//! A call blocks, copies the batch's columns into the guest, and hands the checked result to a
+//! closure **as views into the guest's memory**, before the guest may free it. What goes wrong in a
+//! guest is a [`CallError`] that names the plugin and the place; the instance is thrown away, the
+//! host lives. **The same batch gives the same bytes**: clock and randomness of a guest are the
+//! call's own, and there is nothing else to read.
+//!
+//! This crate knows nothing of the log, of pipelines and of state.
+
+#![warn(missing_docs)]
+
+#[allow(
+    unsafe_code,
+    reason = "wasmtime's lifting traits are unsafe to implement; see the module"
+)]
+mod abi;
+mod batch;
+mod call;
+mod check;
+mod clock;
+mod code_cache;
+mod column;
+mod component;
+mod context;
+mod costs;
+mod description;
+mod digest;
+mod error;
+mod fault;
+mod grants;
+mod handover;
+mod instance;
+mod limits;
+mod load;
+mod operator;
+mod outcome;
+mod plugin;
+mod runtime;
+mod sandbox;
+mod settings;
+mod ticker;
+mod window;
+mod world;
+
+pub use batch::{Batch, BatchFault, BatchRef};
+pub use check::ResultFault;
+pub use code_cache::CodeCacheError;
+pub use column::{COLUMN_BYTES_MAX, Column, ColumnFault, ColumnRef, bit};
+pub use component::FileError;
+pub use context::CallContext;
+pub use costs::Costs;
+pub use description::{Description, DescriptionError, Parameter, Parts};
+pub use digest::{Digest, DigestParseError};
+pub use error::{CallError, CallFault, CallSite, Resource};
+pub use grants::Grants;
+pub use instance::StartError;
+pub use limits::Limits;
+pub use load::LoadError;
+pub use operator::Operator;
+pub use outcome::{OutcomeRef, Rejection};
+pub use plugin::{ConfigureError, Plugin};
+pub use runtime::{Runtime, RuntimeConfig, RuntimeError};
+pub use sandbox::{ImportFault, Metric, MetricKind, MetricSample};
+pub use settings::{ParameterKind, SettingValue, Settings, SettingsError};
+pub use window::Window;
+pub use world::{World, WorldError};
