@@ -1,14 +1,340 @@
 //! All pipelines of a host: apply, start, stop, delete, watch.
-//! **A pipeline that fails never takes another one, or the host, with it.**
+//!
+//! **A pipeline that fails never takes another one, or the host, with it**: each has a task of its
+//! own, a lane of the worker pool and a report; nothing else is shared.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidemill_plugin::Runtime;
-use tokio::sync::broadcast;
+use parking_lot::Mutex;
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, BrokerError};
+use crate::checkpoint::{CheckpointError, CheckpointStore, Ids};
 use crate::clock::Clock;
-use crate::progress::{PipelineStatus, Progress};
-use crate::spec::PipelineSpec;
+use crate::graph::{CompileError, Graph, PluginSource, compile};
+use crate::ingest;
+use crate::pipeline::{Pipeline, Report, Surroundings, group_of, plugins_of};
+use crate::pool::Pool;
+use crate::progress::{PipelineState, PipelineStatus, Progress};
+use crate::sinks::{FileSinks, SinkFileError};
+use crate::spec::{PipelineSpec, Place, SinkOutput, SourceInput, SpecError};
+
+/// How an engine is set up.
+pub struct EngineConfig {
+    /// Worker threads for tasks. None: tasks run one after the other where they are submitted,
+    /// which makes a run repeatable.
+    pub workers: usize,
+    /// The folder for checkpoints of pipelines that name no location.
+    pub checkpoints: PathBuf,
+    /// Makes the unique part of file names.
+    pub ids: Ids,
+}
+
+/// What the engine asks of the host.
+#[derive(Clone)]
+pub struct EngineHost {
+    /// The log.
+    pub broker: Arc<dyn Broker>,
+    /// Where plugins come from.
+    pub plugins: Arc<dyn PluginSource>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// All pipelines of a host.
+pub struct Engine {
+    config: EngineConfig,
+    host: EngineHost,
+    pool: Pool,
+    files: Arc<FileSinks>,
+    pipelines: Mutex<BTreeMap<String, Entry>>,
+    /// Held by whoever starts or stops a pipeline, so that two do not do so at a time.
+    changing: tokio::sync::Mutex<()>,
+}
+
+/// A pipeline that was applied.
+struct Entry {
+    spec: Arc<PipelineSpec>,
+    pins: BTreeMap<String, String>,
+    store: Arc<CheckpointStore>,
+    report: Arc<Report>,
+    graph: Arc<Graph>,
+    running: Option<Running>,
+}
+
+struct Running {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// A pipeline that cannot be applied, or a change to one that is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The pipeline file is wrong, or does not fit plugins and topics.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The checkpoints' location cannot be used.
+    #[error("{at}")]
+    Checkpoints {
+        /// The place in the file.
+        at: SpecError,
+        /// Why.
+        #[source]
+        source: CheckpointError,
+    },
+    /// A sink's location cannot be used.
+    #[error("{at}")]
+    Sink {
+        /// The place in the file.
+        at: SpecError,
+        /// Why.
+        #[source]
+        source: SinkFileError,
+    },
+    /// There is no such pipeline.
+    #[error("there is no pipeline `{name}`")]
+    Unknown {
+        /// As asked for.
+        name: String,
+    },
+    /// The log failed.
+    #[error("change pipeline `{name}`")]
+    Broker {
+        /// The pipeline.
+        name: String,
+        /// Why.
+        #[source]
+        source: BrokerError,
+    },
+    /// The checkpoints cannot be deleted.
+    #[error("delete the checkpoints of pipeline `{name}`")]
+    Delete {
+        /// The pipeline.
+        name: String,
+        /// Why.
+        #[source]
+        source: CheckpointError,
+    },
+}
+
+impl Engine {
+    /// An engine without pipelines.
+    #[must_use]
+    pub fn start(config: EngineConfig, host: EngineHost) -> Arc<Self> {
+        let pool = Pool::start(config.workers, Arc::clone(&host.clock));
+        Arc::new(Self {
+            config,
+            host,
+            pool,
+            files: Arc::default(),
+            pipelines: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Checks a pipeline against plugins, topics and locations, and starts it. One of the same name
+    /// is stopped first and goes on from its last commit. `pins` has digests by operator that are
+    /// taken instead of what the file's references mean today; gives back the digests that run.
+    ///
+    /// # Errors
+    /// See [`ApplyError`]; a pipeline of the same name runs on as before.
+    pub async fn apply(&self, spec: PipelineSpec, pins: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ApplyError> {
+        let _changing = self.changing.lock().await;
+        let name = spec.name.to_string();
+        let entry = self.prepare(Arc::new(spec), pins).await?;
+        self.halt(&name).await;
+        let pins = entry.pins.clone();
+        self.launch(entry);
+        Ok(pins)
+    }
+
+    /// Starts a pipeline that was stopped, has finished, or has failed.
+    ///
+    /// # Errors
+    /// There is none of that name, or it can no longer be compiled.
+    pub async fn start_pipeline(&self, name: &str) -> Result<(), ApplyError> {
+        let _changing = self.changing.lock().await;
+        let (spec, pins) = {
+            let pipelines = self.pipelines.lock();
+            let entry = pipelines.get(name).ok_or_else(|| unknown(name))?;
+            if entry.running.as_ref().is_some_and(|running| !running.task.is_finished()) {
+                return Ok(());
+            }
+            (Arc::clone(&entry.spec), entry.pins.clone())
+        };
+        let entry = self.prepare(spec, &pins).await?;
+        self.launch(entry);
+        Ok(())
+    }
+
+    /// Adds a pipeline without starting it.
+    ///
+    /// # Errors
+    /// As [`Engine::apply`].
+    pub async fn add_stopped(&self, spec: PipelineSpec, pins: &BTreeMap<String, String>) -> Result<(), ApplyError> {
+        let _changing = self.changing.lock().await;
+        let entry = self.prepare(Arc::new(spec), pins).await?;
+        entry.report.set_state(PipelineState::Stopped);
+        self.pipelines.lock().insert(entry.spec.name.to_string(), entry);
+        Ok(())
+    }
+
+    /// Stops a pipeline after the batches under way.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub async fn stop_pipeline(&self, name: &str) -> Result<(), ApplyError> {
+        let _changing = self.changing.lock().await;
+        if self.halt(name).await { Ok(()) } else { Err(unknown(name)) }
+    }
+
+    /// Stops a pipeline and forgets it: its positions and its checkpoints. Its topics stay.
+    ///
+    /// # Errors
+    /// There is none of that name, or something of it cannot be deleted; it is stopped then.
+    pub async fn delete_pipeline(&self, name: &str) -> Result<(), ApplyError> {
+        let _changing = self.changing.lock().await;
+        if !self.halt(name).await {
+            return Err(unknown(name));
+        }
+        let (spec, store) = {
+            let pipelines = self.pipelines.lock();
+            let entry = pipelines.get(name).ok_or_else(|| unknown(name))?;
+            (Arc::clone(&entry.spec), Arc::clone(&entry.store))
+        };
+        // Positions first: without them nothing points at the checkpoints any more.
+        let ingested = spec.sources.iter().filter(|source| !matches!(source.input, SourceInput::Topic(_)));
+        let groups = std::iter::once(group_of(name)).chain(ingested.map(|source| ingest::group_name(&spec.name, &source.name)));
+        for group in groups {
+            let deleted = self.host.broker.delete_group(&group).await;
+            deleted.map_err(|source| ApplyError::Broker { name: name.to_owned(), source })?;
+        }
+        let deleted = store.delete_all().await;
+        deleted.map_err(|source| ApplyError::Delete { name: name.to_owned(), source })?;
+        self.pipelines.lock().remove(name);
+        Ok(())
+    }
+
+    /// Every pipeline's status, by name.
+    #[must_use]
+    pub fn list(&self) -> Vec<PipelineStatus> {
+        self.pipelines.lock().values().map(|entry| entry.report.status()).collect()
+    }
+
+    /// One pipeline's status.
+    #[must_use]
+    pub fn status(&self, name: &str) -> Option<PipelineStatus> {
+        self.pipelines.lock().get(name).map(|entry| entry.report.status())
+    }
+
+    /// The file of a pipeline.
+    #[must_use]
+    pub fn spec(&self, name: &str) -> Option<Arc<PipelineSpec>> {
+        self.pipelines.lock().get(name).map(|entry| Arc::clone(&entry.spec))
+    }
+
+    /// A pipeline as it runs, for the costs of its plugins.
+    #[must_use]
+    pub fn graph(&self, name: &str) -> Option<Arc<Graph>> {
+        self.pipelines.lock().get(name).map(|entry| Arc::clone(&entry.graph))
+    }
+
+    /// The last batches of a pipeline, oldest first.
+    #[must_use]
+    pub fn progress(&self, name: &str) -> Option<Vec<Arc<Progress>>> {
+        self.pipelines.lock().get(name).map(|entry| entry.report.progress())
+    }
+
+    /// A pipeline's batches as they commit. A slow listener misses some.
+    #[must_use]
+    pub fn subscribe(&self, name: &str) -> Option<broadcast::Receiver<Arc<Progress>>> {
+        self.pipelines.lock().get(name).map(|entry| entry.report.subscribe())
+    }
+
+    /// Stops every pipeline after the batches under way, or within `patience` without them.
+    pub async fn shutdown(&self, patience: Duration) {
+        let _changing = self.changing.lock().await;
+        let running: Vec<Running> = self.pipelines.lock().values_mut().filter_map(|entry| entry.running.take()).collect();
+        for pipeline in &running {
+            let _ = pipeline.stop.send(true);
+        }
+        let mut tasks: Vec<JoinHandle<()>> = running.into_iter().map(|pipeline| pipeline.task).collect();
+        let ended = tokio::time::timeout(patience, futures::future::join_all(&mut tasks)).await;
+        if ended.is_err() {
+            tracing::warn!("batches were still under way at the end of the patience; they run again after the next start");
+            tasks.iter().for_each(JoinHandle::abort);
+        }
+    }
+
+    /// Everything that can go wrong before a pipeline starts, goes wrong here.
+    async fn prepare(&self, spec: Arc<PipelineSpec>, pins: &BTreeMap<String, String>) -> Result<Entry, ApplyError> {
+        let graph = compile(&spec, pins, &self.host.plugins, &*self.host.broker).await?;
+        let ids = Arc::clone(&self.config.ids);
+        let location = spec.checkpoints.as_deref();
+        let wrong = |source: CheckpointError| {
+            let at = SpecError::at(&spec, &Place::Checkpoints, source.to_string(), source.hint());
+            ApplyError::Checkpoints { at, source }
+        };
+        let store = CheckpointStore::open(location, &self.config.checkpoints, &spec.name, ids).map_err(wrong)?;
+        store.probe().await.map_err(wrong)?;
+        for (index, sink) in spec.sinks.iter().enumerate() {
+            if let SinkOutput::Files(location) = &sink.output {
+                self.files.open(location).map_err(|source| {
+                    let at = SpecError::at(&spec, &Place::SinkOutput(index), source.to_string(), None);
+                    ApplyError::Sink { at, source }
+                })?;
+            }
+        }
+        let report = Arc::new(Report::new(spec.name.as_str()));
+        let pins = plugins_of(&graph);
+        Ok(Entry { spec, pins, store: Arc::new(store), report, graph: Arc::new(graph), running: None })
+    }
+
+    fn launch(&self, mut entry: Entry) {
+        let name = entry.spec.name.to_string();
+        let (stop, stopped) = watch::channel(false);
+        let pipeline = Pipeline {
+            spec: Arc::clone(&entry.spec),
+            host: Surroundings {
+                broker: Arc::clone(&self.host.broker),
+                store: Arc::clone(&entry.store),
+                files: Arc::clone(&self.files),
+                lane: Arc::new(self.pool.lane(&name)),
+                clock: Arc::clone(&self.host.clock),
+            },
+            report: Arc::clone(&entry.report),
+            stop: stopped,
+        };
+        let report = Arc::clone(&entry.report);
+        let run = pipeline.run(Arc::clone(&entry.graph));
+        let task = tokio::spawn(async move {
+            // A defect in a driver must not look like a pipeline that runs.
+            if let Err(lost) = tokio::spawn(run).await {
+                report.set_state(PipelineState::Failed { reason: format!("its driver ended: {lost}") });
+            }
+        });
+        entry.running = Some(Running { stop, task });
+        self.pipelines.lock().insert(name, entry);
+    }
+
+    /// Stops the pipeline if it runs; false where there is none of that name.
+    async fn halt(&self, name: &str) -> bool {
+        let (known, running) = match self.pipelines.lock().get_mut(name) {
+            Some(entry) => (true, entry.running.take()),
+            None => (false, None),
+        };
+        if let Some(Running { stop, task }) = running {
+            let _ = stop.send(true);
+            let _ = task.await;
+        }
+        known
+    }
+}
+
+fn unknown(name: &str) -> ApplyError {
+    ApplyError::Unknown { name: name.to_owned() }
+}

@@ -8,9 +8,16 @@
 //!
 //! The engine sees the log through [`broker::Broker`] alone.
 
-pub mod clock;
 pub mod spec;
+pub mod graph;
+pub mod engine;
+pub mod pipeline;
 pub mod ingest;
+pub mod broker;
+pub mod batch;
 pub mod rate;
 pub mod checkpoint;
+pub mod sinks;
 pub mod progress;
+pub mod pool;
+pub mod clock;

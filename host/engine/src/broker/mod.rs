@@ -162,7 +162,7 @@ pub trait Broker: Send + Sync + 'static {
 
 /// Commits one batch after the other.
 #[async_trait]
-pub trait Producer: Send {
+pub trait Producer: Send + Sync {
     /// Durable and visible on return.
     /// # Errors
     /// Nothing of the commit is visible, now or later, unless the error is retryable and says

@@ -18,7 +18,8 @@ const DELETED_MAX: usize = 10_000;
 pub struct Keep<'a> {
     /// The committed manifests that a restart may still need: the last one, and some before it.
     pub manifests: &'a [(Pointer, Manifest)],
-    /// Files that no committed manifest names yet: snapshots that wait for the next batch.
+    /// Other files that must stay. Snapshots made by the same store stay by themselves until a
+    /// manifest names them.
     pub files: &'a [StateFile],
     /// The last committed batch. Files of later batches are never touched.
     pub committed: u64,
@@ -78,6 +79,10 @@ impl CheckpointStore {
             named.extend(manifest.state.iter().map(|file| file.path.clone()));
         }
         named.extend(keep.files.iter().map(|file| file.path.clone()));
+        let mut pending = self.pending.lock();
+        // From here on the manifests hold them, or let them go.
+        pending.retain(|path| !named.contains(path));
+        named.extend(pending.iter().cloned());
         named
     }
 }

@@ -29,7 +29,9 @@ pub struct Opened {
 }
 
 /// Opens a `file://` or `s3://` URL. A folder is made if it is missing; a bucket is not asked yet.
-pub(crate) fn open_location(location: &str) -> Result<Opened, CheckpointError> {
+/// # Errors
+/// [`CheckpointError::Location`] or [`CheckpointError::Folder`].
+pub fn open_location(location: &str) -> Result<Opened, CheckpointError> {
     match storage(location) {
         Ok(Storage::Folder(path)) => open_folder(&path),
         Ok(Storage::Bucket { bucket, prefix }) => open_bucket(location, &bucket, &prefix),

@@ -7,6 +7,7 @@
 //! ```
 //! **Files are created, never changed**, and what is read is compared with what was written.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::Path as FolderPath;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -36,6 +38,8 @@ pub struct CheckpointStore {
     location: String,
     pipeline: String,
     ids: Ids,
+    /// Snapshots of this store that no manifest names yet.
+    pub(super) pending: Arc<Mutex<HashSet<String>>>,
 }
 
 impl fmt::Debug for CheckpointStore {
@@ -64,11 +68,11 @@ impl CheckpointStore {
         pipeline: &PipelineName,
         ids: Ids,
     ) -> Result<Self, CheckpointError> {
-        let Opened { store, prefix, location } = match location {
+        let opened = match location {
             Some(location) => open_location(location)?,
             None => open_folder(default_dir)?,
         };
-        Ok(Self { store, prefix, location, pipeline: pipeline.as_str().to_owned(), ids })
+        Ok(Self::over(opened, pipeline, ids))
     }
 
     /// Uses a store that is open already: one in memory, or a simulated one.
@@ -80,25 +84,19 @@ impl CheckpointStore {
         ids: Ids,
     ) -> Self {
         let location = store.to_string();
-        Self { store, prefix, location, pipeline: pipeline.as_str().to_owned(), ids }
+        Self::over(Opened { store, prefix, location }, pipeline, ids)
     }
 
-    /// A new unique name, for a run of the pipeline.
-    #[must_use]
-    pub fn new_id(&self) -> Uuid {
-        (self.ids)()
+    fn over(opened: Opened, pipeline: &PipelineName, ids: Ids) -> Self {
+        let Opened { store, prefix, location } = opened;
+        let pipeline = pipeline.as_str().to_owned();
+        Self { store, prefix, location, pipeline, ids, pending: Arc::default() }
     }
 
     /// Where checkpoints are kept, as a person knows it.
     #[must_use]
     pub fn location(&self) -> &str {
         &self.location
-    }
-
-    /// A name that no other has.
-    #[must_use]
-    pub fn new_id(&self) -> String {
-        (self.ids)().to_string()
     }
 
     /// Whether a file can be written, read and deleted here: asked before a pipeline starts.
@@ -125,21 +123,7 @@ impl CheckpointStore {
         kind: FileKind,
         bytes: Vec<u8>,
     ) -> Result<StateFile, CheckpointError> {
-        self.write_state_as(operator, task, batch, kind, bytes, batch).await
-    }
-
-    /// The same with another batch in the file's name than the one whose state it is.
-    pub(super) async fn write_state_as(
-        &self,
-        operator: &str,
-        task: u32,
-        batch: u64,
-        kind: FileKind,
-        bytes: Vec<u8>,
-        named: u64,
-    ) -> Result<StateFile, CheckpointError> {
-        let id = (self.ids)();
-        let path = format!("{}/state/{operator}/{task}/{named:020}-{id}", self.pipeline);
+        let path = self.state_path(operator, task, batch);
         let (length, crc32) = (bytes.len() as u64, crc32fast::hash(&bytes));
         self.create(&path, bytes.into()).await?;
         Ok(StateFile { operator: operator.to_owned(), task, batch, kind, path, length, crc32 })
@@ -305,6 +289,11 @@ impl CheckpointStore {
             }
         }
         Ok(())
+    }
+
+    /// The path of a new state file.
+    pub(super) fn state_path(&self, operator: &str, task: u32, batch: u64) -> String {
+        format!("{}/state/{operator}/{task}/{batch:020}-{}", self.pipeline, (self.ids)())
     }
 
     pub(super) fn manifest_path(&self, batch: u64, id: Uuid) -> String {

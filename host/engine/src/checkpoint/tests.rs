@@ -284,6 +284,24 @@ async fn collects_what_nothing_leads_to() {
 }
 
 #[tokio::test]
+async fn a_snapshot_stays_until_a_manifest_names_it() {
+    let subject = Subject::memory();
+    let store = &subject.checkpoints;
+    let file = subject.state(1, "a", "1").await;
+    let snapshot = store.compact(std::slice::from_ref(&file), 2).await.unwrap();
+    let collect = async |state: &[StateFile], batch| {
+        let named = Manifest { state: state.to_vec(), ..manifest(batch) };
+        let manifests = [(store.publish(&named).await.unwrap(), named)];
+        let keep = Keep { manifests: &manifests, files: &[], committed: batch };
+        store.collect_garbage(&keep).await.unwrap();
+        (store.read(&file).await.is_ok(), store.read(&snapshot).await.is_ok())
+    };
+    assert_eq!(collect(std::slice::from_ref(&file), 3).await, (true, true));
+    assert_eq!(collect(std::slice::from_ref(&snapshot), 4).await, (false, true));
+    assert_eq!(collect(&[], 5).await, (false, false));
+}
+
+#[tokio::test]
 async fn refuses_paths_that_lead_out() {
     for subject in Subject::all() {
         let file = subject.state(1, "a", "1").await;

@@ -1,0 +1,158 @@
+//! A pipeline as it runs: sources, operators with their plugins, reducers and sinks, by index.
+//!
+//! A **stage** begins at a source or at a reducer's output and reaches, through operators without
+//! state, to the next reducers and sinks. Between stages lies an exchange by key.
+//! **Order is part of the graph**: what a stage writes is ordered by operator, task and input,
+//! never by completion.
+
+mod compile;
+
+use std::sync::{Arc, OnceLock};
+
+use tidemill_plugin::Operator;
+
+use crate::batch::window::Windowing;
+use crate::spec::{SinkOutput, Start};
+
+pub use compile::{CompileError, PluginSource, PluginSourceError, compile};
+
+/// Where records go next; indexes into [`Graph`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Through an operator without state.
+    Operator(usize),
+    /// Into a reducer's partial fold.
+    Reducer(usize),
+    /// Out.
+    Sink(usize),
+}
+
+/// A topic that is read.
+#[derive(Debug)]
+pub struct Source {
+    /// As in the pipeline file.
+    pub name: String,
+    /// The topic, also of a source that is ingested first.
+    pub topic: Arc<str>,
+    /// How many partitions it has.
+    pub partitions: u32,
+    /// Where to begin without a checkpoint.
+    pub start: Start,
+    /// Where its records go.
+    pub targets: Vec<Target>,
+}
+
+/// What an operator without state does with records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Makes other records of them.
+    Transform,
+    /// Keeps some.
+    Filter,
+}
+
+/// An operator without state.
+pub struct Stateless {
+    /// As in the pipeline file.
+    pub name: String,
+    /// What it does.
+    pub kind: Kind,
+    /// The plugin, configured.
+    pub operator: Operator,
+    /// Where the records of each output port go.
+    pub ports: Vec<Vec<Target>>,
+    /// Whether anything behind it looks at timestamps.
+    pub timestamps: bool,
+}
+
+/// Which time puts a record into a window, and how long windows stay open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowClock {
+    /// The record's timestamp; the watermark is the highest one seen less `delay_ms`.
+    Event {
+        /// How far records may be out of order.
+        delay_ms: i64,
+    },
+    /// The batch's time.
+    Processing,
+}
+
+/// A reducer: one accumulator for each key, or for each key and pane.
+pub struct Reducer {
+    /// As in the pipeline file.
+    pub name: String,
+    /// The plugin, configured.
+    pub operator: Operator,
+    /// Its state version, from its description.
+    pub state_version: u32,
+    /// `None`: running totals.
+    pub window: Option<(Windowing, WindowClock)>,
+    /// Where its results go.
+    pub targets: Vec<Target>,
+    /// Where records go that came after their windows had closed.
+    pub late: Vec<Target>,
+}
+
+/// Where records leave the pipeline.
+#[derive(Debug)]
+pub struct Sink {
+    /// As in the pipeline file.
+    pub name: String,
+    /// What is written.
+    pub output: SinkOutput,
+    /// Partitions of the topic, where it is one.
+    pub partitions: u32,
+}
+
+/// A pipeline as it runs.
+pub struct Graph {
+    /// In the order of the file.
+    pub sources: Vec<Source>,
+    /// In the order of the file.
+    pub operators: Vec<Stateless>,
+    /// A reducer stands behind every reducer that feeds it.
+    pub reducers: Vec<Reducer>,
+    /// In the order of the file.
+    pub sinks: Vec<Sink>,
+    /// How keyed state is spread; set once, by the first start that restored.
+    pub spread: OnceLock<Spread>,
+    /// How it is spread where no checkpoint says otherwise.
+    pub spread_default: Spread,
+}
+
+/// How keyed state is spread over tasks. Fixed for a pipeline's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spread {
+    /// Tasks of each reducer.
+    pub tasks: u32,
+    /// Keys are hashed into this many groups; a group belongs to task `group mod tasks`.
+    pub key_groups: u32,
+}
+
+impl Graph {
+    /// The task that holds the state of `key`. Murmur2 as Kafka's default partitioner has it; an
+    /// absent key counts as an empty one.
+    #[must_use]
+    pub fn task_of(&self, key: Option<&[u8]>) -> u32 {
+        let Spread { tasks, key_groups } = self.spread();
+        tidemill_log::partition_for_key(key.unwrap_or_default(), key_groups) % tasks
+    }
+
+    /// How keyed state is spread.
+    #[must_use]
+    pub fn spread(&self) -> Spread {
+        *self.spread.get().unwrap_or(&self.spread_default)
+    }
+
+    /// Whether a sink lies outside the log, so that the plan must be persisted before it runs.
+    #[must_use]
+    pub fn has_outside_sink(&self) -> bool {
+        self.sinks.iter().any(|sink| matches!(sink.output, SinkOutput::Files(_)))
+    }
+
+    /// Every operator's name and plugin.
+    pub fn plugins(&self) -> impl Iterator<Item = (&str, &Operator)> {
+        let stateless = self.operators.iter().map(|node| (node.name.as_str(), &node.operator));
+        stateless.chain(self.reducers.iter().map(|node| (node.name.as_str(), &node.operator)))
+    }
+}

@@ -1,0 +1,373 @@
+//! The loop of a running pipeline: when the next batch starts, and two of them under way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::report::Report;
+use super::restore::Restored;
+use super::source_side::{Ahead, SourceSide, expected_inputs};
+use super::surroundings::Surroundings;
+use super::tidy::Tidy;
+use super::{End, Pipeline};
+use crate::batch::finish::{BatchError, Finished, Finisher};
+use crate::batch::plan::{BatchPlan, PartitionFacts};
+use crate::batch::watermark::Watermarks;
+use crate::broker::Producer;
+use crate::graph::Graph;
+use crate::ingest::Ingest;
+use crate::progress::{Durations, EventTime, OperatorProgress, PipelineState, Progress};
+use crate::rate::{Gains, RateEstimator};
+use crate::spec::{BatchLimits, OnEnd, Trigger};
+
+/// While windows are open and no records come, time is looked at this often: processing time goes
+/// on, and idle inputs are set aside.
+const WINDOW_POLL: Duration = Duration::from_millis(250);
+
+/// A pipeline that runs.
+pub struct Batches {
+    host: Surroundings,
+    report: Arc<Report>,
+    trigger: Trigger,
+    on_end: OnEnd,
+    back_pressure: bool,
+    run_id: String,
+    source_side: SourceSide,
+    tidy: Tidy,
+    /// Here between batches; away with the batch that is being finished.
+    finisher: Option<Box<Finisher>>,
+    finishing: Option<JoinHandle<Result<Done, BatchError>>>,
+    /// By reducer, after the last batch that was finished.
+    next_ends: Vec<Option<i64>>,
+    must_commit_positions: bool,
+    flushed: bool,
+    /// When the batch before was planned, and when the next may be, on the monotonic clock.
+    planned_at: Option<Duration>,
+    due_at: Duration,
+    /// Whether there was nothing to do since the batch before.
+    waited: bool,
+}
+
+struct Done {
+    finisher: Box<Finisher>,
+    finished: Finished,
+    summary: Summary,
+}
+
+/// What a batch's progress says of its first half.
+struct Summary {
+    plan: Arc<BatchPlan>,
+    durations: Durations,
+    sources: Vec<crate::progress::SourceProgress>,
+    records: u64,
+    began: Duration,
+    late_by: Duration,
+    since_last: Option<Duration>,
+    event_times: Option<(i64, i64)>,
+}
+
+/// What comes next.
+enum Next {
+    Batch { facts: Vec<PartitionFacts>, flush: bool },
+    End(End),
+}
+
+impl Batches {
+    /// A pipeline that has restored and not run a batch yet.
+    pub(super) fn new(pipeline: &Pipeline, graph: &Arc<Graph>, group: String, producer: Box<dyn Producer>, restored: Restored) -> Self {
+        let Pipeline { spec, host, report, .. } = pipeline;
+        let name: Arc<str> = spec.name.as_str().into();
+        let next_batch = restored.last.as_ref().map_or(0, |(pointer, _)| pointer.batch + 1);
+        if let Some((pointer, _)) = &restored.last {
+            report.restored(pointer.batch);
+        }
+        let watermarks = expected_inputs(graph, &restored.watermarks, host.clock.now_ms());
+        let next_ends = graph.reducers.iter().zip(&restored.state).zip(&watermarks).map(|((reducer, tasks), watermark)| {
+            let (windowing, _) = reducer.window.as_ref()?;
+            tasks.iter().filter_map(|state| state.next_end(windowing, watermark.current)).min()
+        });
+        let next_ends = next_ends.collect();
+        let interval_ms = match spec.trigger {
+            Trigger::Interval(interval) => u64::try_from(interval.as_millis()).unwrap_or(u64::MAX),
+            Trigger::AvailableNow | Trigger::Once => 1000,
+        };
+        Self {
+            host: host.clone(),
+            report: Arc::clone(report),
+            trigger: spec.trigger,
+            on_end: spec.on_end,
+            back_pressure: spec.limits.back_pressure,
+            run_id: host.store.new_id(),
+            source_side: SourceSide {
+                graph: Arc::clone(graph),
+                pipeline: Arc::clone(&name),
+                host: host.clone(),
+                limits: limits_of(spec.trigger, spec.limits),
+                trigger: spec.trigger,
+                positions: restored.positions,
+                watermarks,
+                next_batch,
+                rate: RateEstimator::new(interval_ms, Gains::default()),
+                rate_now: None,
+            },
+            tidy: Tidy::default(),
+            finisher: Some(Box::new(Finisher {
+                graph: Arc::clone(graph),
+                pipeline: name,
+                group,
+                producer,
+                store: Arc::clone(&host.store),
+                files: Arc::clone(&host.files),
+                lane: Arc::clone(&host.lane),
+                clock: Arc::clone(&host.clock),
+                state: restored.state,
+                state_files: restored.state_files,
+                last: restored.last,
+            })),
+            finishing: None,
+            next_ends,
+            must_commit_positions: restored.must_commit_positions,
+            flushed: false,
+            planned_at: None,
+            due_at: Duration::ZERO,
+            waited: true,
+        }
+    }
+
+    /// Runs batches until the trigger or a person ends it.
+    pub(super) async fn run(mut self, ingests: &[Ingest], stop: &mut watch::Receiver<bool>) -> Result<End, BatchError> {
+        if self.ends() {
+            for ingest in ingests {
+                ingest.drain().await?;
+            }
+            self.source_side.fix_ends().await?;
+        }
+        self.report.set_state(PipelineState::Running);
+        let ended = self.run_batches(ingests, stop).await;
+        // A batch on its way to the commit is not left behind, whatever ended the loop.
+        let settled = self.settle().await;
+        self.tidy.finish().await;
+        let ended = ended?;
+        settled?;
+        Ok(ended)
+    }
+
+    async fn run_batches(&mut self, ingests: &[Ingest], stop: &mut watch::Receiver<bool>) -> Result<End, BatchError> {
+        loop {
+            if let Some(error) = ingests.iter().find_map(Ingest::failure) {
+                return Err(error);
+            }
+            match self.next(stop).await? {
+                Next::End(end) => return Ok(end),
+                Next::Batch { facts, flush } => self.batch(&facts, flush).await?,
+            }
+        }
+    }
+
+    /// Whether the trigger ends by itself.
+    fn ends(&self) -> bool {
+        !matches!(self.trigger, Trigger::Interval(_))
+    }
+
+    async fn next(&mut self, stop: &mut watch::Receiver<bool>) -> Result<Next, BatchError> {
+        loop {
+            let pause = self.due_at.saturating_sub(self.host.clock.monotonic());
+            if !pause.is_zero() {
+                tokio::select! {
+                    _ = stop.wait_for(|stop| *stop) => return Ok(Next::End(End::Stopped)),
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+            if *stop.borrow() {
+                return Ok(Next::End(End::Stopped));
+            }
+            let facts = self.source_side.facts().await?;
+            let lag = facts.iter().map(PartitionFacts::lag).sum();
+            self.report.set_lag(lag);
+            if lag > 0 || std::mem::take(&mut self.must_commit_positions) {
+                return Ok(Next::Batch { facts, flush: false });
+            }
+            if self.finishing.is_some() {
+                // Which windows are open is known once the batch under way has ended.
+                self.settle().await?;
+                continue;
+            }
+            if self.windows_are_due(&facts) {
+                return Ok(Next::Batch { facts, flush: false });
+            }
+            if self.ends() {
+                return Ok(self.at_the_end(facts));
+            }
+            self.waited = true;
+            self.wait(stop).await?;
+        }
+    }
+
+    fn at_the_end(&mut self, facts: Vec<PartitionFacts>) -> Next {
+        let open = self.next_ends.iter().any(Option::is_some);
+        if open && self.on_end == OnEnd::Flush && !std::mem::replace(&mut self.flushed, true) {
+            return Next::Batch { facts, flush: true };
+        }
+        Next::End(End::Finished)
+    }
+
+    fn windows_are_due(&self, facts: &[PartitionFacts]) -> bool {
+        let watermarks = self.source_side.next_watermarks(self.host.clock.now_ms(), facts);
+        let due = |(end, watermark): (&Option<i64>, &Watermarks)| end.is_some_and(|end| watermark.evict >= Some(end));
+        self.next_ends.iter().zip(&watermarks).any(due)
+    }
+
+    /// Until there are records, or it is time to look at the windows again, or to stop.
+    async fn wait(&self, stop: &mut watch::Receiver<bool>) -> Result<(), BatchError> {
+        let positions: Vec<_> =
+            self.source_side.positions.iter().map(|position| (position.at.clone(), position.next)).collect();
+        let windows_open = self.next_ends.iter().any(Option::is_some);
+        tokio::select! {
+            woken = self.host.broker.wait_for_records(&positions) => woken?,
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = tokio::time::sleep(WINDOW_POLL), if windows_open => {}
+        }
+        Ok(())
+    }
+
+    async fn batch(&mut self, facts: &[PartitionFacts], flush: bool) -> Result<(), BatchError> {
+        let began = self.host.clock.monotonic();
+        // Only a batch that nothing but the one before held up came late.
+        let late_by = if std::mem::take(&mut self.waited) { Duration::ZERO } else { began.saturating_sub(self.due_at) };
+        let since_last = self.planned_at.replace(began).map(|last| began.saturating_sub(last));
+        if let Trigger::Interval(interval) = self.trigger {
+            self.due_at = began + interval;
+        }
+        let mut durations = Durations::default();
+        let plan = self.persisted(self.source_side.plan(facts, flush), &mut durations).await?;
+        durations.query_planning = millis(self.host.clock.monotonic() - began) - durations.wal_commit;
+        let ahead = self.source_side.run(plan, durations, began).await?;
+        self.settle().await?;
+        self.start_finishing(ahead, late_by, since_last);
+        Ok(())
+    }
+
+    /// A sink outside the log must get the same records again after a crash, so the plan is made
+    /// durable before it runs; one that is there already, from before a crash, wins.
+    async fn persisted(&self, plan: BatchPlan, durations: &mut Durations) -> Result<BatchPlan, BatchError> {
+        if !self.source_side.graph.has_outside_sink() {
+            return Ok(plan);
+        }
+        let began = self.host.clock.monotonic();
+        let kept = match self.host.store.load_plan(plan.id).await? {
+            Some(earlier) => serde_json::from_value(earlier).map_err(|error| BatchError::Restore {
+                reason: format!("the plan of batch {} cannot be read: {error}", plan.id),
+                hint: "it was written by another version of Tidemill: finish the batch with that one".to_owned(),
+            })?,
+            None => {
+                let value = serde_json::to_value(&plan).expect("a plan is numbers and names");
+                self.host.store.save_plan(plan.id, &value).await?;
+                plan
+            }
+        };
+        durations.wal_commit = millis(self.host.clock.monotonic() - began);
+        Ok(kept)
+    }
+
+    fn start_finishing(&mut self, ahead: Ahead, late_by: Duration, since_last: Option<Duration>) {
+        let Some(mut finisher) = self.finisher.take() else { return };
+        let Ahead { mapped, durations, sources, records, began, event_times } = ahead;
+        let plan = Arc::clone(&mapped.plan);
+        let summary = Summary { plan, durations, sources, records, began, late_by, since_last, event_times };
+        self.finishing = Some(tokio::spawn(async move {
+            let finished = finisher.finish(mapped).await?;
+            Ok(Done { finisher, finished, summary })
+        }));
+    }
+
+    /// Waits for the batch that is on its way to its commit, if there is one.
+    async fn settle(&mut self) -> Result<(), BatchError> {
+        let Some(finishing) = self.finishing.take() else { return Ok(()) };
+        let Done { mut finisher, finished, summary } = match finishing.await {
+            Ok(done) => done?,
+            Err(lost) => {
+                return Err(BatchError::Restore {
+                    reason: format!("a batch ended without a result: {lost}"),
+                    hint: "this is a defect; the log has the place".to_owned(),
+                });
+            }
+        };
+        self.next_ends.clone_from(&finished.next_ends);
+        let progress = self.progress(&finisher, finished, summary);
+        self.report.committed(progress);
+        self.tidy.after_commit(&mut finisher).await;
+        self.finisher = Some(finisher);
+        Ok(())
+    }
+
+    fn progress(&mut self, finisher: &Finisher, finished: Finished, summary: Summary) -> Progress {
+        let Finished { state, sinks, took: [reduced, published, committed], .. } = finished;
+        let Summary { plan, mut durations, sources, records, began, late_by, since_last, event_times } = summary;
+        let took = self.host.clock.monotonic().saturating_sub(began);
+        durations.add_batch = millis(reduced);
+        durations.publish = millis(published);
+        durations.commit_offsets = millis(committed);
+        durations.trigger_execution = millis(took);
+        if self.back_pressure && matches!(self.trigger, Trigger::Interval(_)) {
+            let side = &mut self.source_side;
+            side.rate_now = side.rate.update(plan.time_ms, records, whole_millis(took), whole_millis(late_by)).or(side.rate_now);
+        }
+        let windowed = plan.watermarks.iter().filter_map(|watermark| watermark.evict.filter(|evict| *evict != i64::MAX));
+        let event_time = event_times.map(|(min, max)| EventTime { watermark: windowed.min(), min: Some(min), max: Some(max) });
+        Progress {
+            id: finisher.group.clone(),
+            run_id: self.run_id.clone(),
+            name: finisher.pipeline.to_string(),
+            timestamp: plan.time_ms,
+            batch_id: plan.id,
+            num_input_rows: records,
+            input_rows_per_second: since_last.map_or(0.0, |since| per_second(records, since)),
+            processed_rows_per_second: per_second(records, took),
+            num_output_rows: sinks.iter().map(|sink| sink.num_output_rows).sum(),
+            duration_ms: durations,
+            event_time,
+            state_operators: state,
+            sources,
+            sinks,
+            operators: operators_of(&finisher.graph),
+        }
+    }
+}
+
+fn limits_of(trigger: Trigger, limits: BatchLimits) -> BatchLimits {
+    match trigger {
+        Trigger::Once => BatchLimits { batch_bytes_max: u64::MAX, batch_records_max: None, ..limits },
+        Trigger::Interval(_) | Trigger::AvailableNow => limits,
+    }
+}
+
+fn operators_of(graph: &Graph) -> Vec<OperatorProgress> {
+    let told = graph.plugins().map(|(name, operator)| {
+        let costs = operator.costs();
+        OperatorProgress {
+            name: name.to_owned(),
+            digest: operator.plugin().digest().to_string(),
+            calls: costs.calls,
+            records: costs.records_in,
+            bytes_in: costs.bytes_in,
+            bytes_out: costs.bytes_out,
+            time_ms: millis(costs.guest_time),
+            rejected: 0,
+        }
+    });
+    told.collect()
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn per_second(records: u64, took: Duration) -> f64 {
+    if took.is_zero() { 0.0 } else { records as f64 / took.as_secs_f64() }
+}

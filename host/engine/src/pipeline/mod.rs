@@ -1,0 +1,135 @@
+//! One pipeline's life: restore, batch after batch, and after a failure again from the last commit.
+//!
+//! Two batches are under way at a time: while one is brought to its commit, the next is read and
+//! mapped. **State, publishing and commits keep the order of the batches.**
+
+mod batches;
+mod report;
+mod restore;
+mod source_side;
+mod surroundings;
+mod tidy;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::batch::finish::BatchError;
+use crate::graph::Graph;
+use crate::ingest::Ingest;
+use crate::progress::PipelineState;
+use crate::spec::{PipelineSpec, SourceInput};
+
+pub use report::{PROGRESS_KEPT_MAX, Report};
+pub use surroundings::Surroundings;
+
+pub use crate::batch::finish::plugins_of;
+
+use batches::Batches;
+
+/// The first pause before a failed pipeline starts again; it doubles up to [`RETRY_PAUSE_MAX`].
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(200);
+/// The longest pause.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A pipeline that failed this often without a commit in between is not tried again.
+const RETRIES_MAX: u32 = 20;
+
+/// The consumer group, and transactional id, of a pipeline.
+#[must_use]
+pub fn group_of(pipeline: &str) -> String {
+    format!("tidemill.{pipeline}")
+}
+
+/// One pipeline, ready to run.
+pub struct Pipeline {
+    /// Its file.
+    pub spec: Arc<PipelineSpec>,
+    /// What it asks of the host.
+    pub host: Surroundings,
+    /// What it tells.
+    pub report: Arc<Report>,
+    /// Turns true when it shall stop after the batches under way.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// How an attempt ended without an error.
+enum End {
+    Stopped,
+    Finished,
+}
+
+impl Pipeline {
+    /// Runs until it is stopped, has finished, or has failed for good; the report says which.
+    pub async fn run(mut self, graph: Arc<Graph>) {
+        let mut pause = RETRY_PAUSE_MIN;
+        let mut failures = 0;
+        loop {
+            let before = self.report.status().batches;
+            let error = match self.attempt(&graph).await {
+                Ok(End::Stopped) => return self.report.set_state(PipelineState::Stopped),
+                Ok(End::Finished) => return self.report.set_state(PipelineState::Finished),
+                Err(error) => error,
+            };
+            if self.report.status().batches > before {
+                (failures, pause) = (0, RETRY_PAUSE_MIN);
+            }
+            failures += 1;
+            let reason = chain_of(&error);
+            if !error.is_retryable() || failures > RETRIES_MAX {
+                tracing::error!(pipeline = %self.spec.name, reason, "pipeline failed");
+                return self.report.set_state(PipelineState::Failed { reason });
+            }
+            let pause_ms = pause.as_millis();
+            tracing::warn!(pipeline = %self.spec.name, reason, pause_ms, "pipeline starts again from its last commit");
+            self.report.set_state(PipelineState::Retrying { reason });
+            tokio::select! {
+                _ = self.stop.wait_for(|stop| *stop) => return self.report.set_state(PipelineState::Stopped),
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(RETRY_PAUSE_MAX);
+        }
+    }
+
+    async fn attempt(&mut self, graph: &Arc<Graph>) -> Result<End, BatchError> {
+        self.report.set_state(PipelineState::Starting);
+        let group = group_of(self.spec.name.as_str());
+        // Fences an earlier run before anything is read that it could still change.
+        let producer = self.host.broker.producer(&group).await?;
+        let restored = restore::restore(graph, &group, self.spec.tasks, &self.host).await?;
+        let ingests = self.start_ingests().await?;
+        let batches = Batches::new(self, graph, group, producer, restored);
+        let ended = batches.run(&ingests, &mut self.stop).await;
+        for ingest in ingests {
+            ingest.stop().await;
+        }
+        ended
+    }
+
+    async fn start_ingests(&self) -> Result<Vec<Ingest>, BatchError> {
+        let outside = self.spec.sources.iter().filter(|source| !matches!(source.input, SourceInput::Topic(_)));
+        let mut ingests = Vec::new();
+        for source in outside {
+            ingests.push(Ingest::start(&self.spec, source, &self.host).await?);
+        }
+        Ok(ingests)
+    }
+}
+
+/// An error and its causes, outermost first, with what to do about it.
+#[must_use]
+pub fn chain_of(error: &BatchError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        let said = next.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = next.source();
+    }
+    match error.hint() {
+        Some(hint) => format!("{text}; {hint}"),
+        None => text,
+    }
+}

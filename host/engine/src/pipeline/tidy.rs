@@ -1,0 +1,90 @@
+//! Step 8, later: deltas are compacted into snapshots, and what no checkpoint names is deleted.
+//!
+//! It runs beside the batches and never holds one up. **It is never needed for a result**: a
+//! failure is logged and tried again after later batches.
+
+use tokio::task::JoinHandle;
+
+use crate::batch::finish::Finisher;
+use crate::checkpoint::{Keep, StateFile, decide_compaction};
+
+/// Garbage is collected after this many commits.
+const COMMITS_PER_COLLECTION: u64 = 16;
+
+/// The tidying of one pipeline; at most one compaction and one collection at a time.
+#[derive(Default)]
+pub struct Tidy {
+    compacting: Option<JoinHandle<Option<Compacted>>>,
+    collecting: Option<JoinHandle<()>>,
+    commits: u64,
+}
+
+struct Compacted {
+    reducer: usize,
+    task: usize,
+    /// The files that the snapshot stands for, oldest first.
+    replaced: usize,
+    snapshot: StateFile,
+}
+
+impl Tidy {
+    /// Takes in what is done and begins what is due. The next manifest names a finished snapshot
+    /// instead of the files it stands for.
+    pub async fn after_commit(&mut self, finisher: &mut Finisher) {
+        self.commits += 1;
+        if let Some(task) = self.compacting.take_if(|task| task.is_finished())
+            && let Ok(Some(Compacted { reducer, task, replaced, snapshot })) = task.await
+        {
+            finisher.state_files[reducer][task].splice(..replaced, [snapshot]);
+        }
+        if self.compacting.is_none() {
+            self.compacting = begin_compaction(finisher);
+        }
+        if self.commits.is_multiple_of(COMMITS_PER_COLLECTION) && self.collecting.as_ref().is_none_or(JoinHandle::is_finished) {
+            self.collecting = begin_collection(finisher);
+        }
+    }
+
+    /// Waits for what is under way, so that nothing of this pipeline runs on behind it.
+    pub async fn finish(&mut self) {
+        if let Some(task) = self.compacting.take() {
+            let _ = task.await;
+        }
+        if let Some(task) = self.collecting.take() {
+            let _ = task.await;
+        }
+    }
+}
+
+fn begin_compaction(finisher: &Finisher) -> Option<JoinHandle<Option<Compacted>>> {
+    let next_batch = finisher.last.as_ref().map(|(pointer, _)| pointer.batch + 1)?;
+    let by_task = finisher.state_files.iter().enumerate().flat_map(|(reducer, tasks)| {
+        tasks.iter().enumerate().map(move |(task, files)| (reducer, task, files))
+    });
+    let (reducer, task, files) = by_task.into_iter().find(|(_, _, files)| decide_compaction(files))?;
+    let (store, files) = (finisher.store.clone(), files.clone());
+    let pipeline = finisher.pipeline.clone();
+    Some(tokio::spawn(async move {
+        match store.compact(&files, next_batch).await {
+            Ok(snapshot) => Some(Compacted { reducer, task, replaced: files.len(), snapshot }),
+            Err(error) => {
+                tracing::warn!(%pipeline, %error, "cannot compact state files; the next batches try again");
+                None
+            }
+        }
+    }))
+}
+
+fn begin_collection(finisher: &Finisher) -> Option<JoinHandle<()>> {
+    let last = finisher.last.clone()?;
+    let files: Vec<StateFile> = finisher.state_files.iter().flatten().flatten().cloned().collect();
+    let store = finisher.store.clone();
+    let pipeline = finisher.pipeline.clone();
+    Some(tokio::spawn(async move {
+        let keep = Keep { committed: last.0.batch, manifests: &[last], files: &files };
+        match store.collect_garbage(&keep).await {
+            Ok(collected) => tracing::debug!(%pipeline, files = collected.files, "collected garbage of checkpoints"),
+            Err(error) => tracing::warn!(%pipeline, %error, "cannot collect garbage of checkpoints"),
+        }
+    }))
+}
