@@ -150,17 +150,20 @@ pub fn batch(records: impl IntoIterator<Item = OwnedRecord>) -> Batch {
     batch
 }
 
-/// The parts of a batch that a plugin reads; the others are left out, as the host does.
+/// The parts of a batch that a plugin reads; the others are left out, as the host does. Where it reads
+/// nothing that there is, timestamps show how many records there are.
 fn only(reads: Parts, all: &Batch) -> Batch {
     let column = |part, column: &Column| if reads.contains(part) { column.clone() } else { Column::default() };
-    // Without any part nobody knows how many records there are: the host sends timestamps then.
-    let timestamps = reads.contains(Parts::TIMESTAMPS) || reads == Parts::NONE;
-    Batch {
+    let mut chosen = Batch {
         keys: column(Parts::KEYS, &all.keys),
         values: column(Parts::VALUES, &all.values),
         headers: column(Parts::HEADERS, &all.headers),
-        timestamps: if timestamps { all.timestamps.clone() } else { Vec::new() },
+        timestamps: Vec::new(),
+    };
+    if reads.contains(Parts::TIMESTAMPS) || chosen.is_empty() {
+        chosen.timestamps.clone_from(&all.timestamps);
     }
+    chosen
 }
 
 /// The emitted records with what they inherit.
