@@ -40,16 +40,12 @@ impl<'a> BatchRef<'a> {
         headers: ColumnRef<'a>,
         timestamps: &'a [i64],
     ) -> Result<Self, BatchFault> {
-        let longest = keys
-            .len()
-            .max(values.len())
-            .max(headers.len())
-            .max(timestamps.len());
+        let longest = keys.len().max(values.len()).max(headers.len()).max(timestamps.len());
         Self::of_records(longest, keys, values, headers, timestamps)
     }
 
     /// A batch of exactly `records` records, though no part may have items.
-    pub(crate) fn of_records(
+    pub fn of_records(
         records: usize,
         keys: ColumnRef<'a>,
         values: ColumnRef<'a>,
@@ -64,20 +60,10 @@ impl<'a> BatchRef<'a> {
         ];
         for (part, items) in parts {
             if items != 0 && items != records {
-                return Err(BatchFault {
-                    part,
-                    items,
-                    records,
-                });
+                return Err(BatchFault { part, items, records });
             }
         }
-        Ok(Self {
-            keys,
-            values,
-            headers,
-            timestamps,
-            records,
-        })
+        Ok(Self { keys, values, headers, timestamps, records })
     }
 
     /// The same records with other parts, each the batch's own or without items.
@@ -88,13 +74,7 @@ impl<'a> BatchRef<'a> {
         headers: ColumnRef<'a>,
         timestamps: &'a [i64],
     ) -> Self {
-        Self {
-            keys,
-            values,
-            headers,
-            timestamps,
-            records: self.records,
-        }
+        Self { keys, values, headers, timestamps, records: self.records }
     }
 
     /// Number of records.

@@ -44,18 +44,8 @@ impl<'c> Call<'c> {
     ) -> Self {
         let ticks_outside = instance.ticks_outside();
         let time_outside = Cell::default();
-        let returning = Returning {
-            limits,
-            meter,
-            running,
-            ticks_outside,
-            time_outside,
-        };
-        Self {
-            instance,
-            cx,
-            returning,
-        }
+        let returning = Returning { limits, meter, running, ticks_outside, time_outside };
+        Self { instance, cx, returning }
     }
 
     /// Calls `function`; `read` checks what it returned and hands it on.
@@ -70,13 +60,9 @@ impl<'c> Call<'c> {
         T: Lift + 'static,
     {
         let returning = &self.returning;
-        self.instance.call(
-            function,
-            params,
-            self.cx,
-            returning.limits,
-            |returned, memory| read(returned, memory, returning),
-        )
+        self.instance.call(function, params, self.cx, returning.limits, |returned, memory| {
+            read(returned, memory, returning)
+        })
     }
 
     pub(crate) fn time_outside(&self) -> Duration {
@@ -94,10 +80,7 @@ impl Returning<'_> {
         if bytes > limit as u64 {
             return Err(CallFault::OutputTooLarge { bytes, limit });
         }
-        self.meter.call_returned(Volume {
-            records,
-            bytes: bytes as usize,
-        });
+        self.meter.call_returned(Volume { records, bytes: bytes as usize });
         Ok(())
     }
 
@@ -106,8 +89,7 @@ impl Returning<'_> {
         let (ticks, stopwatch) = (self.running.ticks(), Stopwatch::start());
         let taken = take();
         self.time_outside.set(stopwatch.elapsed());
-        self.ticks_outside
-            .store(self.running.ticks() - ticks, Relaxed);
+        self.ticks_outside.store(self.running.ticks() - ticks, Relaxed);
         taken
     }
 }

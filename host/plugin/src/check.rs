@@ -119,16 +119,9 @@ struct BatchNames {
     headers: &'static str,
 }
 
-const EMITTED: BatchNames = BatchNames {
-    keys: "emitted.keys",
-    values: "emitted.values",
-    headers: "emitted.headers",
-};
-const FINISHED: BatchNames = BatchNames {
-    keys: "keys",
-    values: "values",
-    headers: "headers",
-};
+const EMITTED: BatchNames =
+    BatchNames { keys: "emitted.keys", values: "emitted.values", headers: "emitted.headers" };
+const FINISHED: BatchNames = BatchNames { keys: "keys", values: "values", headers: "headers" };
 
 /// An outcome whose parts are all checked, but for the rejections' reasons.
 pub(crate) struct Outcome<'a> {
@@ -153,26 +146,19 @@ impl Outcome<'_> {
             .map(|(_, source)| self.inherited_bytes(source))
             .fold(0, u64::saturating_add);
         let places = (self.emitted.len() as u64).saturating_mul(RECORD_BYTES);
-        (self.emitted.total_bytes() as u64)
-            .saturating_add(inherited)
-            .saturating_add(places)
+        (self.emitted.total_bytes() as u64).saturating_add(inherited).saturating_add(places)
     }
 
     fn inherited_bytes(&self, source: ColumnRef<'_>) -> u64 {
         if self.counts.is_empty() {
             return source.item_bytes() as u64;
         }
-        let lengths = source
-            .offsets()
-            .array_windows()
-            .map(|[start, end]| u64::from(end - start));
+        let lengths = source.offsets().array_windows().map(|[start, end]| u64::from(end - start));
         // A length below 2^31 times a count below 2^32 fits; the sum may not.
         self.counts
             .iter()
             .zip(lengths)
-            .fold(0, |sum: u64, (&count, length)| {
-                sum.saturating_add(u64::from(count) * length)
-            })
+            .fold(0, |sum: u64, (&count, length)| sum.saturating_add(u64::from(count) * length))
     }
 }
 
@@ -189,12 +175,7 @@ pub(crate) fn outcome<'a>(
     let port_of = lists.ports.view(memory);
     check_ports(port_of, records, ports)?;
     let rejected = rejections(lists, memory, inputs, counts)?;
-    Ok(Outcome {
-        emitted,
-        counts,
-        ports: port_of,
-        rejected,
-    })
+    Ok(Outcome { emitted, counts, ports: port_of, rejected })
 }
 
 /// How many records were emitted, as the counts say.
@@ -208,10 +189,7 @@ fn emitted_records(
         return Ok(inputs);
     }
     if counts.len() != inputs {
-        return Err(ResultFault::CountsLength {
-            counts: counts.len(),
-            inputs,
-        });
+        return Err(ResultFault::CountsLength { counts: counts.len(), inputs });
     }
     let sum = counts.iter().map(|&count| u64::from(count)).sum();
     let items = |offsets: &Span<u32>| offsets.view(memory).len().saturating_sub(1);
@@ -221,10 +199,7 @@ fn emitted_records(
         ("emitted.headers", items(&emitted.headers.offsets)),
         ("emitted.timestamps", emitted.timestamps.view(memory).len()),
     ];
-    match parts
-        .into_iter()
-        .find(|&(_, items)| items != 0 && items as u64 != sum)
-    {
+    match parts.into_iter().find(|&(_, items)| items != 0 && items as u64 != sum) {
         Some((part, items)) => Err(ResultFault::CountsSum { sum, part, items }),
         // A 64-bit sum of 32-bit counts fits where memory does.
         None => Ok(sum as usize),
@@ -236,17 +211,11 @@ fn check_ports(port_of: &[u16], emitted: usize, ports: usize) -> Result<(), Resu
         return Ok(());
     }
     if port_of.len() != emitted {
-        return Err(ResultFault::PortsLength {
-            ports: port_of.len(),
-            emitted,
-        });
+        return Err(ResultFault::PortsLength { ports: port_of.len(), emitted });
     }
     let highest = port_of.iter().fold(0, |highest, &port| port.max(highest));
     if usize::from(highest) >= ports {
-        return Err(ResultFault::UnknownPort {
-            port: highest,
-            ports,
-        });
+        return Err(ResultFault::UnknownPort { port: highest, ports });
     }
     Ok(())
 }
@@ -273,10 +242,7 @@ fn rejections(
         if emitted != 0 {
             return Err(ResultFault::RejectedEmitted { index, emitted });
         }
-        rejected.push(Rejection {
-            index,
-            reason: reason.decode(memory, REASON_BYTES_MAX),
-        });
+        rejected.push(Rejection { index, reason: reason.decode(memory, REASON_BYTES_MAX) });
     }
     Ok(rejected)
 }
@@ -289,10 +255,7 @@ pub(crate) fn bitmap<'a>(
 ) -> Result<&'a [u8], ResultFault> {
     let bitmap = bitmap.view(memory);
     if bitmap.len() != records.div_ceil(8) {
-        return Err(ResultFault::BitmapLength {
-            bytes: bitmap.len(),
-            records,
-        });
+        return Err(ResultFault::BitmapLength { bytes: bitmap.len(), records });
     }
     Ok(bitmap)
 }
@@ -335,9 +298,7 @@ fn batch<'a>(
     let values = column(&lists.values, memory, names.values)?;
     let headers = column(&lists.headers, memory, names.headers)?;
     let timestamps = lists.timestamps.view(memory);
-    Ok(BatchRef::of_records(
-        records, keys, values, headers, timestamps,
-    )?)
+    Ok(BatchRef::of_records(records, keys, values, headers, timestamps)?)
 }
 
 fn column<'a>(
@@ -346,10 +307,6 @@ fn column<'a>(
     name: &'static str,
 ) -> Result<ColumnRef<'a>, ResultFault> {
     let (data, offsets) = (lists.data.view(memory), lists.offsets.view(memory));
-    ColumnRef::new(data, offsets, lists.validity.view(memory)).map_err(|fault| {
-        ResultFault::Column {
-            column: name,
-            fault,
-        }
-    })
+    ColumnRef::new(data, offsets, lists.validity.view(memory))
+        .map_err(|fault| ResultFault::Column { column: name, fault })
 }

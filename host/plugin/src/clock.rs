@@ -21,8 +21,6 @@ impl Stopwatch {
 /// Milliseconds since 1970-01-01 UTC, for people to read in listings.
 #[allow(clippy::disallowed_methods, reason = "the clock module")]
 pub(crate) fn unix_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -57,10 +57,7 @@ impl CodeCacheError {
         match self {
             Self::Io { .. } => "make the folder writable for the user of the host".to_owned(),
             Self::NotPrivate { folder, .. } => {
-                format!(
-                    "`chmod 700 {0}` and `chown` it to the user of the host",
-                    folder.display()
-                )
+                format!("`chmod 700 {0}` and `chown` it to the user of the host", folder.display())
             }
         }
     }
@@ -79,10 +76,7 @@ static TEMPORARY_FILES: AtomicU64 = AtomicU64::new(0);
 impl CodeCache {
     /// Opens or makes the cache in `folder`.
     pub(crate) fn open(folder: &Path, engine: &Engine) -> Result<Self, CodeCacheError> {
-        let io_error = |cause| CodeCacheError::Io {
-            folder: folder.to_owned(),
-            cause,
-        };
+        let io_error = |cause| CodeCacheError::Io { folder: folder.to_owned(), cause };
         if let Some(parent) = folder.parent() {
             fs::create_dir_all(parent).map_err(io_error)?;
         }
@@ -92,34 +86,21 @@ impl CodeCache {
             }
             _ => {}
         }
-        let cache = Self {
-            folder: folder.to_owned(),
-            fingerprint: fingerprint(engine),
-        };
+        let cache = Self { folder: folder.to_owned(), fingerprint: fingerprint(engine) };
         cache.check_private()?;
         Ok(cache)
     }
 
     /// The folder is ours alone. Our own user id is that of a file we make.
     fn check_private(&self) -> Result<(), CodeCacheError> {
-        let io_error = |cause| CodeCacheError::Io {
-            folder: self.folder.clone(),
-            cause,
-        };
+        let io_error = |cause| CodeCacheError::Io { folder: self.folder.clone(), cause };
         let probe = self.temporary();
-        let ours = new_file(&probe)
-            .and_then(|file| file.metadata())
-            .map_err(io_error)?
-            .uid();
+        let ours = new_file(&probe).and_then(|file| file.metadata()).map_err(io_error)?.uid();
         fs::remove_file(&probe).map_err(io_error)?;
         let metadata = fs::symlink_metadata(&self.folder).map_err(io_error)?;
         let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
         if owner != ours || mode & 0o077 != 0 || !metadata.is_dir() {
-            return Err(CodeCacheError::NotPrivate {
-                folder: self.folder.clone(),
-                mode,
-                owner,
-            });
+            return Err(CodeCacheError::NotPrivate { folder: self.folder.clone(), mode, owner });
         }
         Ok(())
     }
@@ -191,31 +172,20 @@ impl CodeCache {
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
-        let engine: String = self
-            .fingerprint
-            .iter()
-            .take(4)
-            .map(|b| format!("{b:02x}"))
-            .collect();
-        self.folder
-            .join(format!("{}-{engine}.code", digest.to_hex()))
+        let engine: String = self.fingerprint.iter().take(4).map(|b| format!("{b:02x}")).collect();
+        self.folder.join(format!("{}-{engine}.code", digest.to_hex()))
     }
 
     fn temporary(&self) -> PathBuf {
         let number = TEMPORARY_FILES.fetch_add(1, Relaxed);
-        self.folder
-            .join(format!(".{}-{number}.tmp", std::process::id()))
+        self.folder.join(format!(".{}-{number}.tmp", std::process::id()))
     }
 }
 
 fn new_file(path: &Path) -> io::Result<File> {
     // Left over from a process with our id that was killed.
     let _ = fs::remove_file(path);
-    File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
+    File::options().write(true).create_new(true).mode(0o600).open(path)
 }
 
 #[allow(unsafe_code, reason = "loads native code that this host compiled")]

@@ -71,11 +71,7 @@ pub enum ColumnFault {
 
 impl<'a> ColumnRef<'a> {
     /// A column without items.
-    pub const EMPTY: ColumnRef<'static> = ColumnRef {
-        data: &[],
-        offsets: &[],
-        validity: &[],
-    };
+    pub const EMPTY: ColumnRef<'static> = ColumnRef { data: &[], offsets: &[], validity: &[] };
 
     /// Checks the three parts of a column against the contract.
     ///
@@ -86,11 +82,7 @@ impl<'a> ColumnRef<'a> {
         offsets: &'a [u32],
         validity: &'a [u8],
     ) -> Result<Self, ColumnFault> {
-        let column = Self {
-            data,
-            offsets,
-            validity,
-        };
+        let column = Self { data, offsets, validity };
         column.check_offsets()?;
         column.check_validity()?;
         Ok(column)
@@ -105,11 +97,7 @@ impl<'a> ColumnRef<'a> {
         }
         // No early exit: the loop compiles to wide compares, and a fault is rare.
         let next = self.offsets.get(1..).unwrap_or_default();
-        let falls = self
-            .offsets
-            .iter()
-            .zip(next)
-            .fold(false, |falls, (a, b)| falls | (a > b));
+        let falls = self.offsets.iter().zip(next).fold(false, |falls, (a, b)| falls | (a > b));
         if falls {
             return Err(self.first_fall());
         }
@@ -117,10 +105,7 @@ impl<'a> ColumnRef<'a> {
             return Err(ColumnFault::OffsetTooLarge { last });
         }
         if last as usize > self.data.len() {
-            return Err(ColumnFault::OffsetPastData {
-                last,
-                bytes: self.data.len(),
-            });
+            return Err(ColumnFault::OffsetPastData { last, bytes: self.data.len() });
         }
         Ok(())
     }
@@ -141,17 +126,11 @@ impl<'a> ColumnRef<'a> {
         }
         let items = self.len();
         if self.validity.len() != items.div_ceil(8) {
-            return Err(ColumnFault::ValidityLength {
-                bytes: self.validity.len(),
-                items,
-            });
+            return Err(ColumnFault::ValidityLength { bytes: self.validity.len(), items });
         }
         for (item, [start, end]) in self.offsets.array_windows().enumerate() {
             if start != end && !bit(self.validity, item) {
-                return Err(ColumnFault::AbsentItemWithBytes {
-                    item,
-                    bytes: end - start,
-                });
+                return Err(ColumnFault::AbsentItemWithBytes { item, bytes: end - start });
             }
         }
         Ok(())
@@ -205,17 +184,10 @@ impl<'a> ColumnRef<'a> {
     /// All items in order, absent ones as `None`.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<&'a [u8]>> + use<'a> {
         let column = *self;
-        self.offsets
-            .array_windows()
-            .enumerate()
-            .map(move |(index, &[start, end])| {
-                let present = column.validity.is_empty() || bit(column.validity, index);
-                if present {
-                    column.data.get(start as usize..end as usize)
-                } else {
-                    None
-                }
-            })
+        self.offsets.array_windows().enumerate().map(move |(index, &[start, end])| {
+            let present = column.validity.is_empty() || bit(column.validity, index);
+            if present { column.data.get(start as usize..end as usize) } else { None }
+        })
     }
 
     /// The bytes that the offsets point into. May be longer than the last offset.
@@ -253,9 +225,7 @@ impl<'a> ColumnRef<'a> {
 #[inline]
 #[must_use]
 pub fn bit(bitmap: &[u8], index: usize) -> bool {
-    bitmap
-        .get(index / 8)
-        .is_some_and(|byte| byte >> (index % 8) & 1 == 1)
+    bitmap.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
 }
 
 /// A column that owns its parts; `clear` keeps the memory for the next batch.
@@ -286,11 +256,7 @@ impl Column {
     /// A column without items.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            data: Vec::new(),
-            offsets: vec![0],
-            validity: Vec::new(),
-        }
+        Self { data: Vec::new(), offsets: vec![0], validity: Vec::new() }
     }
 
     /// A column without items, with room for `items` of `bytes` together.
@@ -329,10 +295,7 @@ impl Column {
     pub fn push(&mut self, item: Option<&[u8]>) {
         let index = self.len();
         if let Some(bytes) = item {
-            assert!(
-                self.has_room_for(bytes.len()),
-                "a column holds less than 2^31 bytes"
-            );
+            assert!(self.has_room_for(bytes.len()), "a column holds less than 2^31 bytes");
             self.data.extend_from_slice(bytes);
         }
         // Fits: the assertion above keeps it below 2^31.
@@ -366,14 +329,10 @@ impl Column {
             return;
         }
         let bytes = items.data.get(..items.item_bytes()).unwrap_or_default();
-        assert!(
-            self.has_room_for(bytes.len()),
-            "a column holds less than 2^31 bytes"
-        );
+        assert!(self.has_room_for(bytes.len()), "a column holds less than 2^31 bytes");
         let base = self.data.len() as u32;
         self.data.extend_from_slice(bytes);
-        self.offsets
-            .extend(items.offsets.iter().skip(1).map(|offset| base + offset));
+        self.offsets.extend(items.offsets.iter().skip(1).map(|offset| base + offset));
     }
 
     /// Number of items, present or absent.
@@ -391,11 +350,7 @@ impl Column {
     /// The column as a view.
     #[must_use]
     pub fn as_ref(&self) -> ColumnRef<'_> {
-        ColumnRef {
-            data: &self.data,
-            offsets: &self.offsets,
-            validity: &self.validity,
-        }
+        ColumnRef { data: &self.data, offsets: &self.offsets, validity: &self.validity }
     }
 }
 

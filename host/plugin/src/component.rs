@@ -77,18 +77,11 @@ impl FileError {
 /// Checks that `file` is a component of at most `bytes_max` bytes whose sections are all there.
 pub(crate) fn check_file(file: &[u8], bytes_max: usize) -> Result<(), FileError> {
     if file.len() > bytes_max {
-        return Err(FileError::TooLarge {
-            bytes: file.len(),
-            bytes_max,
-        });
+        return Err(FileError::TooLarge { bytes: file.len(), bytes_max });
     }
     let Some((header, _)) = file.split_first_chunk::<HEADER_BYTES>() else {
         return Err(match file.starts_with(MAGIC) {
-            true => FileError::Truncated {
-                at: 0,
-                end: HEADER_BYTES as u64,
-                bytes: file.len(),
-            },
+            true => FileError::Truncated { at: 0, end: HEADER_BYTES as u64, bytes: file.len() },
             false => not_wasm(file),
         });
     };
@@ -106,20 +99,14 @@ fn not_wasm(file: &[u8]) -> FileError {
     if text.starts_with(b"(component") || text.starts_with(b"(module") || text.starts_with(b";;") {
         return FileError::Text;
     }
-    FileError::NotWasm {
-        start: file.iter().copied().take(4).collect(),
-    }
+    FileError::NotWasm { start: file.iter().copied().take(4).collect() }
 }
 
 /// Follows the sections' lengths to the end of the file; what is inside is the validator's.
 fn check_sections(file: &[u8]) -> Result<(), FileError> {
     let mut at = HEADER_BYTES;
     while at < file.len() {
-        let truncated = |end| FileError::Truncated {
-            at,
-            end,
-            bytes: file.len(),
-        };
+        let truncated = |end| FileError::Truncated { at, end, bytes: file.len() };
         // An id, then the length as LEB128.
         let length = file.get(at + 1..).unwrap_or_default();
         let (length, length_bytes) = leb128(length).ok_or_else(|| truncated(at as u64 + 2))?;
@@ -159,22 +146,13 @@ mod tests {
             message(b"\x7fELF...."),
             "it is not WebAssembly: it starts with [7f, 45, 4c, 46]"
         );
-        assert_eq!(
-            message(b"  (component)"),
-            "it is WebAssembly text, not a component"
-        );
-        assert_eq!(
-            message(b"\0asm\x01\0\0\0"),
-            "it is a core module, not a component"
-        );
+        assert_eq!(message(b"  (component)"), "it is WebAssembly text, not a component");
+        assert_eq!(message(b"\0asm\x01\0\0\0"), "it is a core module, not a component");
         assert_eq!(
             message(b"\0asm\x0a\0\x01\0"),
             "it is of an unknown version of WebAssembly: [0a, 00, 01, 00]"
         );
-        assert_eq!(
-            message(&[0; 101]),
-            "it has 101 bytes, above the limit of 100"
-        );
+        assert_eq!(message(&[0; 101]), "it has 101 bytes, above the limit of 100");
     }
 
     #[test]

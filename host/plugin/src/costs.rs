@@ -71,8 +71,7 @@ impl CostMeter {
     pub(crate) fn spent(&self, in_guest: Duration, memory_bytes: usize) {
         let ns = u64::try_from(in_guest.as_nanos()).unwrap_or(u64::MAX);
         self.guest_ns.fetch_add(ns, Relaxed);
-        self.memory_bytes_high
-            .fetch_max(memory_bytes as u64, Relaxed);
+        self.memory_bytes_high.fetch_max(memory_bytes as u64, Relaxed);
     }
 
     pub(crate) fn instance_started(&self) {

@@ -138,9 +138,7 @@ impl Description {
 
 /// Parses a plugin's version.
 pub(crate) fn parse_version(version: &str) -> Result<Version, DescriptionError> {
-    let refused = || DescriptionError::Version {
-        version: printable(version),
-    };
+    let refused = || DescriptionError::Version { version: printable(version) };
     // Ends up in file names; semver allows any length.
     if version.len() > NAME_BYTES_MAX {
         return Err(refused());
@@ -150,29 +148,18 @@ pub(crate) fn parse_version(version: &str) -> Result<Version, DescriptionError> 
 
 fn check_name(of: &'static str, name: &str, joiner: char) -> Result<(), DescriptionError> {
     let word = |word: &str| {
-        !word.is_empty()
-            && word
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     };
     let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase());
     if name.len() <= NAME_BYTES_MAX && starts_well && name.split(joiner).all(word) {
         return Ok(());
     }
-    let name = name
-        .chars()
-        .take(NAME_BYTES_MAX)
-        .filter(|c| !c.is_control())
-        .collect();
+    let name = name.chars().take(NAME_BYTES_MAX).filter(|c| !c.is_control()).collect();
     Err(DescriptionError::Name { of, name, joiner })
 }
 
 fn check_count(of: &'static str, count: usize, max: usize) -> Result<(), DescriptionError> {
-    if count > max {
-        Err(DescriptionError::TooMany { of, count, max })
-    } else {
-        Ok(())
-    }
+    if count > max { Err(DescriptionError::TooMany { of, count, max }) } else { Ok(()) }
 }
 
 fn check_unique<'a>(
@@ -182,10 +169,7 @@ fn check_unique<'a>(
     let mut seen = BTreeSet::new();
     for name in names {
         if !seen.insert(name) {
-            return Err(DescriptionError::Twice {
-                of,
-                name: printable(name),
-            });
+            return Err(DescriptionError::Twice { of, name: printable(name) });
         }
     }
     Ok(())
@@ -240,27 +224,12 @@ mod tests {
     fn each_broken_rule_is_named() {
         type Damage = fn(&mut Description);
         let cases: [(Damage, &str); 7] = [
-            (
-                |d| d.name = "../x".into(),
-                "the name `../x` is not lower-case words joined by `-`",
-            ),
-            (
-                |d| d.name = "a-".into(),
-                "the name `a-` is not lower-case words joined by `-`",
-            ),
+            (|d| d.name = "../x".into(), "the name `../x` is not lower-case words joined by `-`"),
+            (|d| d.name = "a-".into(), "the name `a-` is not lower-case words joined by `-`"),
             (|d| d.name = "x".repeat(65), "the name `"),
-            (
-                |d| d.ports = vec!["a".into(), "a".into()],
-                "there are two ports called `a`",
-            ),
-            (
-                |d| d.ports = vec!["a".into(); 65],
-                "there are 65 ports, above the limit of 64",
-            ),
-            (
-                |d| d.parameters[0].name = "a-b".into(),
-                "the parameter `a-b` is not",
-            ),
+            (|d| d.ports = vec!["a".into(), "a".into()], "there are two ports called `a`"),
+            (|d| d.ports = vec!["a".into(); 65], "there are 65 ports, above the limit of 64"),
+            (|d| d.parameters[0].name = "a-b".into(), "the parameter `a-b` is not"),
             (
                 |d| d.parameters[0].default = Some(1_i64.into()),
                 "the default of the parameter `lower_case` is 1, which is not of kind boolean",

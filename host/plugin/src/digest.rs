@@ -32,10 +32,7 @@ impl Digest {
     pub fn to_hex(&self) -> String {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let digit = |nibble: u8| char::from(HEX[usize::from(nibble & 15)]);
-        self.0
-            .iter()
-            .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
-            .collect()
+        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
     }
 }
 
@@ -64,9 +61,7 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.strip_prefix(PREFIX)
             .and_then(from_hex)
-            .ok_or_else(|| DigestParseError {
-                text: text.chars().take(100).collect(),
-            })
+            .ok_or_else(|| DigestParseError { text: text.chars().take(100).collect() })
     }
 }
 
@@ -98,9 +93,7 @@ impl Serialize for Digest {
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -120,13 +113,7 @@ mod tests {
 
     #[test]
     fn what_is_no_digest_is_refused() {
-        for text in [
-            "",
-            "sha256:",
-            "sha256:BA",
-            "md5:00",
-            &format!("sha256:{}", "G".repeat(64)),
-        ] {
+        for text in ["", "sha256:", "sha256:BA", "md5:00", &format!("sha256:{}", "G".repeat(64))] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
     }

@@ -34,16 +34,7 @@ pub struct CallSite {
 
 impl fmt::Display for CallSite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            plugin,
-            version,
-            digest,
-            operator,
-            pipeline,
-            batch,
-            task,
-            function,
-        } = self;
+        let Self { plugin, version, digest, operator, pipeline, batch, task, function } = self;
         write!(
             f,
             "call `{function}` of plugin `{plugin}` {version} ({digest}) in operator `{operator}` \
@@ -186,14 +177,10 @@ impl CallFault {
             Self::Timeout { .. } => {
                 "raise `limits.call` if the plugin is only slow; otherwise it loops on some record"
             }
-            Self::OutOfMemory {
-                what: Resource::Memory,
-                ..
-            } => "raise `limits.memory`",
-            Self::OutOfMemory {
-                what: Resource::Table,
-                ..
-            } => "the plugin fills its function table without end",
+            Self::OutOfMemory { what: Resource::Memory, .. } => "raise `limits.memory`",
+            Self::OutOfMemory { what: Resource::Table, .. } => {
+                "the plugin fills its function table without end"
+            }
             Self::Exit { .. } => "a plugin must return a `failure` instead of calling exit",
             Self::BadResult(_) | Self::BadAbi { .. } => {
                 "use one of the plugin SDKs, which fill columns correctly"

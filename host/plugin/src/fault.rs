@@ -21,9 +21,7 @@ pub(crate) fn of(error: Error, store: &mut Store<GuestState>, limits: &Limits) -
         return CallFault::Exit { status: *status };
     }
     if error.is::<TimedOut>() {
-        return CallFault::Timeout {
-            limit: limits.call_time_max,
-        };
+        return CallFault::Timeout { limit: limits.call_time_max };
     }
     if let Some((what, limit)) = refusal {
         return CallFault::OutOfMemory { what, limit };
@@ -32,10 +30,7 @@ pub(crate) fn of(error: Error, store: &mut Store<GuestState>, limits: &Limits) -
     let reason = shown(&error.root_cause().to_string());
     match backtrace {
         Some(backtrace) => CallFault::Trap { reason, backtrace },
-        None if error.is::<Trap>() => CallFault::Trap {
-            reason,
-            backtrace: String::new(),
-        },
+        None if error.is::<Trap>() => CallFault::Trap { reason, backtrace: String::new() },
         None => CallFault::BadAbi { reason },
     }
 }
@@ -47,10 +42,7 @@ fn show_backtrace(backtrace: &WasmBacktrace) -> String {
             Some(name) => name.chars().take(FRAME_CHARS_MAX).collect(),
             None => format!("function {}", frame.func_index()),
         };
-        let place = frame
-            .module_offset()
-            .map(|at| format!(" at {at:#x}"))
-            .unwrap_or_default();
+        let place = frame.module_offset().map(|at| format!(" at {at:#x}")).unwrap_or_default();
         format!("{depth}: {}{place}\n", printable(&name))
     });
     lines.collect()

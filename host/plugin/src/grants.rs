@@ -22,9 +22,6 @@ impl Grants {
     /// Every capability.
     #[must_use]
     pub fn all() -> Self {
-        Self {
-            logging: true,
-            metrics: true,
-        }
+        Self { logging: true, metrics: true }
     }
 }

@@ -12,22 +12,14 @@ pub(crate) fn of(input: BatchRef<'_>, reads: Parts) -> BatchRef<'_> {
     let chosen = choose(input, reads);
     let shows = |batch: &BatchRef<'_>| {
         !batch.timestamps().is_empty()
-            || [batch.keys(), batch.values(), batch.headers()]
-                .iter()
-                .any(|c| !c.is_empty())
+            || [batch.keys(), batch.values(), batch.headers()].iter().any(|c| !c.is_empty())
     };
     if input.is_empty() || shows(&chosen) {
         return chosen;
     }
     match input.timestamps().is_empty() {
         true => input,
-        false => choose(
-            input,
-            Parts {
-                timestamps: true,
-                ..reads
-            },
-        ),
+        false => choose(input, Parts { timestamps: true, ..reads }),
     }
 }
 
@@ -37,11 +29,7 @@ fn choose(input: BatchRef<'_>, reads: Parts) -> BatchRef<'_> {
         column(reads.keys, input.keys()),
         column(reads.values, input.values()),
         column(reads.headers, input.headers()),
-        if reads.timestamps {
-            input.timestamps()
-        } else {
-            &[]
-        },
+        if reads.timestamps { input.timestamps() } else { &[] },
     )
 }
 
@@ -57,28 +45,11 @@ mod tests {
             BatchRef::new(ColumnRef::EMPTY, values.as_ref(), ColumnRef::EMPTY, &[7, 8]).unwrap();
         let parts = |reads| {
             let batch = of(input, reads);
-            (
-                batch.keys().len(),
-                batch.values().len(),
-                batch.timestamps().len(),
-                batch.len(),
-            )
+            (batch.keys().len(), batch.values().len(), batch.timestamps().len(), batch.len())
         };
         let none = Parts::default();
-        assert_eq!(
-            parts(Parts {
-                values: true,
-                ..none
-            }),
-            (0, 2, 0, 2)
-        );
-        assert_eq!(
-            parts(Parts {
-                timestamps: true,
-                ..none
-            }),
-            (0, 0, 2, 2)
-        );
+        assert_eq!(parts(Parts { values: true, ..none }), (0, 2, 0, 2));
+        assert_eq!(parts(Parts { timestamps: true, ..none }), (0, 0, 2, 2));
         assert_eq!(parts(Parts { keys: true, ..none }), (0, 0, 2, 2));
         assert_eq!(parts(none), (0, 0, 2, 2));
     }

@@ -35,11 +35,7 @@ pub(crate) type Fold =
 pub(crate) type Merge =
     TypedFunc<(ColumnParam<'static>, ColumnParam<'static>), (Returned<ColumnLists>,)>;
 pub(crate) type Finish = TypedFunc<
-    (
-        ColumnParam<'static>,
-        &'static [Window],
-        ColumnParam<'static>,
-    ),
+    (ColumnParam<'static>, &'static [Window], ColumnParam<'static>),
     (Returned<BatchLists>,),
 >;
 type Configure = TypedFunc<(&'static [SettingParam<'static>],), (Result<(), Text>,)>;
@@ -47,17 +43,9 @@ type Configure = TypedFunc<(&'static [SettingParam<'static>],), (Result<(), Text
 /// The functions of a plugin's world, ready to be called.
 #[derive(Clone, Copy)]
 pub(crate) enum Functions {
-    Transform {
-        process: Process,
-    },
-    Filter {
-        keep: Keep,
-    },
-    Reducer {
-        fold: Fold,
-        merge: Merge,
-        finish: Finish,
-    },
+    Transform { process: Process },
+    Filter { keep: Keep },
+    Reducer { fold: Fold, merge: Merge, finish: Finish },
 }
 
 /// Why no instance could be started.
@@ -137,11 +125,9 @@ impl FunctionIndexes {
         let names: &[(&str, &str)] = match world {
             World::Transform => &[("transformer", "process")],
             World::Filter => &[("predicate", "keep")],
-            World::Reducer | World::InvertibleReducer => &[
-                ("reduction", "fold"),
-                ("reduction", "merge"),
-                ("reduction", "finish"),
-            ],
+            World::Reducer | World::InvertibleReducer => {
+                &[("reduction", "fold"), ("reduction", "merge"), ("reduction", "finish")]
+            }
             World::Processor | World::Joiner | World::Partitioner => &[],
         };
         let of_world = names
@@ -166,23 +152,14 @@ impl FunctionIndexes {
         P: ComponentNamedList + Lower,
         R: ComponentNamedList + Lift,
     {
-        let signature = |reason| StartError::Signature {
-            function: name,
-            reason,
-        };
+        let signature = |reason| StartError::Signature { function: name, reason };
         let index = match name {
             "describe" => Some(&self.describe),
             "configure" => Some(&self.configure),
-            _ => self
-                .of_world
-                .iter()
-                .find(|(of, _)| *of == name)
-                .map(|(_, index)| index),
+            _ => self.of_world.iter().find(|(of, _)| *of == name).map(|(_, index)| index),
         };
         let index = index.ok_or_else(|| signature("it is not exported".to_owned()))?;
-        linked
-            .get_typed_func(store, index)
-            .map_err(|error| signature(fault::chain(&error)))
+        linked.get_typed_func(store, index).map_err(|error| signature(fault::chain(&error)))
     }
 
     fn functions(
@@ -191,18 +168,14 @@ impl FunctionIndexes {
         store: &mut Store<GuestState>,
     ) -> Result<Functions, StartError> {
         match self.world {
-            World::Filter => Ok(Functions::Filter {
-                keep: self.function("keep", linked, store)?,
-            }),
+            World::Filter => Ok(Functions::Filter { keep: self.function("keep", linked, store)? }),
             World::Reducer | World::InvertibleReducer => Ok(Functions::Reducer {
                 fold: self.function("fold", linked, store)?,
                 merge: self.function("merge", linked, store)?,
                 finish: self.function("finish", linked, store)?,
             }),
             // Worlds that are not run are refused at load, before there is an instance.
-            _ => Ok(Functions::Transform {
-                process: self.function("process", linked, store)?,
-            }),
+            _ => Ok(Functions::Transform { process: self.function("process", linked, store)? }),
         }
     }
 }
@@ -235,24 +208,14 @@ impl Starter<'_> {
         store.set_epoch_deadline(Ticker::ticks_in(self.limits.call_time_max));
         let linked = self.template.instantiate(&mut store).map_err(|error| {
             if error.is::<PoolConcurrencyLimitError>() {
-                return StartError::NoRoom {
-                    instances_max: self.instances_max,
-                };
+                return StartError::NoRoom { instances_max: self.instances_max };
             }
             let fault = Box::new(fault::of(error, &mut store, self.limits));
-            StartError::Guest {
-                during: "start",
-                fault,
-            }
+            StartError::Guest { during: "start", fault }
         })?;
         let functions = self.indexes.functions(&linked, &mut store)?;
         let memory_at_start = store.data().limiter.memory_bytes();
-        Ok(Instance {
-            store,
-            linked,
-            functions,
-            memory_at_start,
-        })
+        Ok(Instance { store, linked, functions, memory_at_start })
     }
 
     /// Calls `describe`, whose result has the form `D`.
@@ -261,17 +224,12 @@ impl Starter<'_> {
         D: ComponentType + Lift + 'static,
     {
         let Instance { store, linked, .. } = instance;
-        let describe = self
-            .indexes
-            .function::<(), (D,)>("describe", linked, store)?;
+        let describe = self.indexes.function::<(), (D,)>("describe", linked, store)?;
         let _running = self.ticker.running();
         store.set_epoch_deadline(Ticker::ticks_in(self.limits.call_time_max));
         let described = describe.call(&mut *store, ()).map_err(|error| {
             let fault = Box::new(fault::of(error, store, self.limits));
-            StartError::Guest {
-                during: "describe",
-                fault,
-            }
+            StartError::Guest { during: "describe", fault }
         })?;
         Ok(described.0)
     }
@@ -289,15 +247,10 @@ impl Starter<'_> {
         store.set_epoch_deadline(Ticker::ticks_in(self.limits.call_time_max));
         let (configured,) = configure.call(&mut *store, (&params,)).map_err(|error| {
             let fault = Box::new(fault::of(error, store, self.limits));
-            StartError::Guest {
-                during: "configure",
-                fault,
-            }
+            StartError::Guest { during: "configure", fault }
         })?;
         store.data_mut().output.end_call();
-        configured.map_err(|message| StartError::Refused {
-            message: fault::shown(&message.0),
-        })
+        configured.map_err(|message| StartError::Refused { message: fault::shown(&message.0) })
     }
 }
 
@@ -345,8 +298,7 @@ impl Instance {
         T: Lift + 'static,
     {
         self.store.data_mut().begin_call(cx);
-        self.store
-            .set_epoch_deadline(Ticker::ticks_in(limits.call_time_max));
+        self.store.set_epoch_deadline(Ticker::ticks_in(limits.call_time_max));
         let reader = |returned: &Result<T, FailureText>, memory: Memory<'_>| {
             Ok(match returned {
                 Ok(returned) => Ok(read(returned, memory)?),
@@ -367,10 +319,7 @@ fn failed(failure: &FailureText) -> CallFault {
         FailureText::Retryable(message) => (true, message),
         FailureText::Fatal(message) => (false, message),
     };
-    CallFault::Failed {
-        retryable,
-        message: fault::shown(&message.0),
-    }
+    CallFault::Failed { retryable, message: fault::shown(&message.0) }
 }
 
 /// `definition.setting`.

@@ -15,10 +15,7 @@
 
 #![warn(missing_docs)]
 
-#[allow(
-    unsafe_code,
-    reason = "wasmtime's lifting traits are unsafe to implement; see the module"
-)]
+#[allow(unsafe_code, reason = "wasmtime's lifting traits are unsafe to implement; see the module")]
 mod abi;
 mod batch;
 mod call;
@@ -65,6 +62,7 @@ pub use load::LoadError;
 pub use operator::Operator;
 pub use outcome::{OutcomeRef, Rejection};
 pub use plugin::{ConfigureError, Plugin};
+pub use registry::{EntryFault, Registry, RegistryEntry, RegistryError};
 pub use runtime::{Runtime, RuntimeConfig, RuntimeError};
 pub use sandbox::{ImportFault, Metric, MetricKind, MetricSample};
 pub use settings::{ParameterKind, SettingValue, Settings, SettingsError};

@@ -98,17 +98,13 @@ pub(crate) fn load(
     let (component, was_cached) = compile(runtime, bytes, &digest)?;
     let compile_time = stopwatch.elapsed();
     let ty = component.component_type();
-    let imports: Vec<String> = ty
-        .imports(&runtime.engine)
-        .map(|(name, _)| name.to_owned())
-        .collect();
+    let imports: Vec<String> =
+        ty.imports(&runtime.engine).map(|(name, _)| name.to_owned()).collect();
     sandbox::check_imports(imports.iter().map(String::as_str), grants)?;
     let exports = world::find_world(ty.exports(&runtime.engine).map(|(name, _)| name))?;
     let template = sandbox::linker(&runtime.engine, &component)
         .and_then(|linker| linker.instantiate_pre(&component))
-        .map_err(|error| LoadError::Link {
-            reason: fault::chain(&error),
-        })?;
+        .map_err(|error| LoadError::Link { reason: fault::chain(&error) })?;
     let indexes = find_functions(&component, &exports)?;
     if !was_cached && let Some(cache) = &runtime.code_cache {
         cache.store(&digest, &component);
@@ -145,17 +141,12 @@ fn compile(
     bytes: &[u8],
     digest: &Digest,
 ) -> Result<(Component, bool), LoadError> {
-    let cached = runtime
-        .code_cache
-        .as_ref()
-        .and_then(|cache| cache.load(&runtime.engine, digest));
+    let cached = runtime.code_cache.as_ref().and_then(|cache| cache.load(&runtime.engine, digest));
     if let Some(component) = cached {
         return Ok((component, true));
     }
-    let component =
-        Component::from_binary(&runtime.engine, bytes).map_err(|error| LoadError::Invalid {
-            reason: fault::chain(&error),
-        })?;
+    let component = Component::from_binary(&runtime.engine, bytes)
+        .map_err(|error| LoadError::Invalid { reason: fault::chain(&error) })?;
     Ok((component, false))
 }
 
@@ -175,10 +166,7 @@ fn describe(
     starter: &Starter<'_>,
     digest: &Digest,
 ) -> Result<Description, LoadError> {
-    let name = LogName {
-        plugin: digest.to_string().into(),
-        operator: "describe".into(),
-    };
+    let name = LogName { plugin: digest.to_string().into(), operator: "describe".into() };
     let mut instance = match starter.start(name.clone(), Arc::default()) {
         Err(error) if error.is_retryable() && runtime.relieve() => {
             starter.start(name, Arc::default())?

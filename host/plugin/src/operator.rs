@@ -70,10 +70,8 @@ impl Operator {
         settings: Vec<(String, SettingValue)>,
         limits: Limits,
     ) -> Result<Self, StartError> {
-        let log_name = LogName {
-            plugin: plugin.description.name.as_str().into(),
-            operator: name.into(),
-        };
+        let log_name =
+            LogName { plugin: plugin.description.name.as_str().into(), operator: name.into() };
         let operator = Self {
             idle: Arc::new(IdleInstances(Mutex::default())),
             plugin,
@@ -132,10 +130,7 @@ impl Operator {
         take: impl FnOnce(OutcomeRef<'_>) -> R,
     ) -> Result<R, CallError> {
         let handed = handover::of(input, self.plugin.description.reads);
-        let given = Volume {
-            records: input.len(),
-            bytes: handed.total_bytes(),
-        };
+        let given = Volume { records: input.len(), bytes: handed.total_bytes() };
         let ports = self.plugin.description.ports.len();
         self.call("process", cx, given, |call| {
             let Functions::Transform { process } = call.instance.functions() else {
@@ -169,10 +164,7 @@ impl Operator {
         take: impl FnOnce(&[u8]) -> R,
     ) -> Result<R, CallError> {
         let handed = handover::of(input, self.plugin.description.reads);
-        let given = Volume {
-            records: input.len(),
-            bytes: handed.total_bytes(),
-        };
+        let given = Volume { records: input.len(), bytes: handed.total_bytes() };
         self.call("keep", cx, given, |call| {
             let Functions::Filter { keep } = call.instance.functions() else {
                 return Err(self.not_in_world());
@@ -203,17 +195,10 @@ impl Operator {
         take: impl FnOnce(ColumnRef<'_>) -> R,
     ) -> Result<R, CallError> {
         for items in [values.len(), timestamps.len()] {
-            assert!(
-                items == 0 || items == groups.len(),
-                "one item for each record, or none"
-            );
+            assert!(items == 0 || items == groups.len(), "one item for each record, or none");
         }
         let reads = self.plugin.description.reads;
-        let values = if reads.values {
-            values
-        } else {
-            ColumnRef::EMPTY
-        };
+        let values = if reads.values { values } else { ColumnRef::EMPTY };
         let timestamps = if reads.timestamps { timestamps } else { &[] };
         let given = Volume {
             records: groups.len(),
@@ -227,11 +212,7 @@ impl Operator {
             let Functions::Reducer { fold, .. } = call.instance.functions() else {
                 return Err(self.not_in_world());
             };
-            let items = ItemsParam {
-                groups,
-                values: values.into(),
-                timestamps,
-            };
+            let items = ItemsParam { groups, values: values.into(), timestamps };
             call.enter(fold, (items, accumulators.into()), |lists, memory, done| {
                 let accumulators = check::accumulators(lists, memory, expected)?;
                 done.returned(expected, accumulators.total_bytes() as u64)?;
@@ -255,30 +236,19 @@ impl Operator {
         right: ColumnRef<'_>,
         take: impl FnOnce(ColumnRef<'_>) -> R,
     ) -> Result<R, CallError> {
-        assert!(
-            left.len() == right.len(),
-            "accumulators are merged in pairs"
-        );
+        assert!(left.len() == right.len(), "accumulators are merged in pairs");
         let expected = left.len();
         let bytes = left.total_bytes() + right.total_bytes();
-        self.call(
-            "merge",
-            cx,
-            Volume {
-                records: expected,
-                bytes,
-            },
-            |call| {
-                let Functions::Reducer { merge, .. } = call.instance.functions() else {
-                    return Err(self.not_in_world());
-                };
-                call.enter(merge, (left.into(), right.into()), |lists, memory, done| {
-                    let accumulators = check::accumulators(lists, memory, expected)?;
-                    done.returned(expected, accumulators.total_bytes() as u64)?;
-                    Ok(done.outside(|| take(accumulators)))
-                })
-            },
-        )
+        self.call("merge", cx, Volume { records: expected, bytes }, |call| {
+            let Functions::Reducer { merge, .. } = call.instance.functions() else {
+                return Err(self.not_in_world());
+            };
+            call.enter(merge, (left.into(), right.into()), |lists, memory, done| {
+                let accumulators = check::accumulators(lists, memory, expected)?;
+                done.returned(expected, accumulators.total_bytes() as u64)?;
+                Ok(done.outside(|| take(accumulators)))
+            })
+        })
     }
 
     /// Calls `finish`: one record for each group. `windows` has one entry a group, or none for
@@ -300,35 +270,20 @@ impl Operator {
     ) -> Result<R, CallError> {
         let expected = accumulators.len();
         for items in [keys.len(), windows.len()] {
-            assert!(
-                items == 0 || items == expected,
-                "one key and window for each group"
-            );
+            assert!(items == 0 || items == expected, "one key and window for each group");
         }
         let bytes = keys.total_bytes() + size_of_val(windows) + accumulators.total_bytes();
-        self.call(
-            "finish",
-            cx,
-            Volume {
-                records: expected,
-                bytes,
-            },
-            |call| {
-                let Functions::Reducer { finish, .. } = call.instance.functions() else {
-                    return Err(self.not_in_world());
-                };
-                let params = (
-                    ColumnParam::from(keys),
-                    windows,
-                    ColumnParam::from(accumulators),
-                );
-                call.enter(finish, params, |lists, memory, done| {
-                    let finished = check::finished(lists, memory, expected)?;
-                    done.returned(expected, finished.total_bytes() as u64)?;
-                    Ok(done.outside(|| take(finished)))
-                })
-            },
-        )
+        self.call("finish", cx, Volume { records: expected, bytes }, |call| {
+            let Functions::Reducer { finish, .. } = call.instance.functions() else {
+                return Err(self.not_in_world());
+            };
+            let params = (ColumnParam::from(keys), windows, ColumnParam::from(accumulators));
+            call.enter(finish, params, |lists, memory, done| {
+                let finished = check::finished(lists, memory, expected)?;
+                done.returned(expected, finished.total_bytes() as u64)?;
+                Ok(done.outside(|| take(finished)))
+            })
+        })
     }
 
     /// Runs one call on an idle or new instance, and drops the instance if it may be harmed.
@@ -340,25 +295,19 @@ impl Operator {
         run: impl FnOnce(&mut Call<'_>) -> Result<R, CallFault>,
     ) -> Result<R, CallError> {
         self.meter.call_began(given);
-        let result = self
-            .take_instance()
-            .map_err(CallFault::from)
-            .and_then(|mut instance| {
-                let running = self.plugin.runtime.ticker.running();
-                let stopwatch = Stopwatch::start();
-                let mut call = Call::new(&mut instance, &self.limits, &self.meter, cx, &running);
-                let result = run(&mut call);
-                let in_guest = stopwatch.elapsed().saturating_sub(call.time_outside());
-                self.meter.spent(in_guest, instance.memory_bytes());
-                self.give_back(instance, result.as_ref().err());
-                result
-            });
+        let result = self.take_instance().map_err(CallFault::from).and_then(|mut instance| {
+            let running = self.plugin.runtime.ticker.running();
+            let stopwatch = Stopwatch::start();
+            let mut call = Call::new(&mut instance, &self.limits, &self.meter, cx, &running);
+            let result = run(&mut call);
+            let in_guest = stopwatch.elapsed().saturating_sub(call.time_outside());
+            self.meter.spent(in_guest, instance.memory_bytes());
+            self.give_back(instance, result.as_ref().err());
+            result
+        });
         result.map_err(|fault| {
             self.meter.call_failed();
-            CallError {
-                site: Box::new(self.site(function, cx)),
-                fault,
-            }
+            CallError { site: Box::new(self.site(function, cx)), fault }
         })
     }
 
@@ -387,10 +336,8 @@ impl Operator {
     }
 
     fn give_back(&self, instance: Instance, fault: Option<&CallFault>) {
-        let is_sound = matches!(
-            fault,
-            None | Some(CallFault::Failed { .. } | CallFault::NotInWorld { .. })
-        );
+        let is_sound =
+            matches!(fault, None | Some(CallFault::Failed { .. } | CallFault::NotInWorld { .. }));
         if is_sound && !instance.is_worn(&self.limits) {
             self.put_back(instance);
         } else {
@@ -406,9 +353,7 @@ impl Operator {
     }
 
     fn not_in_world(&self) -> CallFault {
-        CallFault::NotInWorld {
-            world: self.plugin.world(),
-        }
+        CallFault::NotInWorld { world: self.plugin.world() }
     }
 
     fn site(&self, function: &'static str, cx: &CallContext<'_>) -> CallSite {

@@ -50,11 +50,7 @@ impl<'a> OutcomeRef<'a> {
 
     /// The index of the input record of each emitted record.
     pub fn sources(&self) -> impl Iterator<Item = u32> + use<'a> {
-        let one_each = if self.counts.is_empty() {
-            self.inputs as u32
-        } else {
-            0
-        };
+        let one_each = if self.counts.is_empty() { self.inputs as u32 } else { 0 };
         let counted = self.counts.iter().zip(0_u32..);
         (0..one_each)
             .chain(counted.flat_map(|(&count, source)| std::iter::repeat_n(source, count as usize)))

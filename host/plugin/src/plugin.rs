@@ -150,30 +150,19 @@ impl Plugin {
         let plugin = || self.description.name.clone();
         let settings = settings
             .resolve(&self.description.parameters)
-            .map_err(|cause| ConfigureError::Settings {
-                plugin: plugin(),
-                cause,
-            })?
+            .map_err(|cause| ConfigureError::Settings { plugin: plugin(), cause })?
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
-        Operator::start(Arc::clone(self), name, settings, limits).map_err(|cause| {
-            ConfigureError::Start {
-                plugin: plugin(),
-                cause,
-            }
-        })
+        Operator::start(Arc::clone(self), name, settings, limits)
+            .map_err(|cause| ConfigureError::Start { plugin: plugin(), cause })
     }
 
     fn check_limits(&self, limits: &Limits) -> Result<(), ConfigureError> {
         let host = &self.runtime.config;
         let bounds = [
             ("memory", limits.memory_bytes_max, host.memory_bytes_max),
-            (
-                "table-elements",
-                limits.table_elements_max,
-                host.table_elements_max,
-            ),
+            ("table-elements", limits.table_elements_max, host.table_elements_max),
         ];
         match bounds.into_iter().find(|(_, value, max)| value > max) {
             Some((limit, value, max)) => Err(ConfigureError::Limit { limit, value, max }),

@@ -104,9 +104,7 @@ pub struct Runtime {
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Runtime").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -116,10 +114,8 @@ impl Runtime {
     /// # Errors
     /// The engine's, the cache's or the ticker's.
     pub fn new(config: RuntimeConfig) -> Result<Arc<Self>, RuntimeError> {
-        let engine =
-            Engine::new(&engine_config(&config)).map_err(|error| RuntimeError::Engine {
-                reason: fault::chain(&error),
-            })?;
+        let engine = Engine::new(&engine_config(&config))
+            .map_err(|error| RuntimeError::Engine { reason: fault::chain(&error) })?;
         let code_cache = match &config.code_cache {
             Some(folder) => Some(CodeCache::open(folder, &engine)?),
             None => None,
@@ -169,8 +165,7 @@ impl Runtime {
     /// Drops one idle instance of every operator. True if there was one.
     pub(crate) fn relieve(&self) -> bool {
         let idle: Vec<_> = self.idle.lock().iter().filter_map(Weak::upgrade).collect();
-        idle.iter()
-            .fold(false, |dropped, instances| instances.drop_one() | dropped)
+        idle.iter().fold(false, |dropped, instances| instances.drop_one() | dropped)
     }
 }
 

@@ -150,10 +150,7 @@ impl Settings {
                 return Err(SettingsError::unknown(name, parameters));
             }
         }
-        parameters
-            .iter()
-            .map(|parameter| self.value_of(parameter))
-            .collect()
+        parameters.iter().map(|parameter| self.value_of(parameter)).collect()
     }
 
     fn value_of<'p>(
@@ -162,13 +159,11 @@ impl Settings {
     ) -> Result<(&'p str, SettingValue), SettingsError> {
         let value = match (self.0.get(&parameter.name), &parameter.default) {
             (Some(given), _) => {
-                given
-                    .as_kind(parameter.kind)
-                    .ok_or_else(|| SettingsError::WrongKind {
-                        name: parameter.name.clone(),
-                        expected: parameter.kind,
-                        given: given.clone(),
-                    })?
+                given.as_kind(parameter.kind).ok_or_else(|| SettingsError::WrongKind {
+                    name: parameter.name.clone(),
+                    expected: parameter.kind,
+                    given: given.clone(),
+                })?
             }
             (None, Some(default)) => default.clone(),
             (None, None) => {
@@ -185,12 +180,7 @@ impl Settings {
 
 impl<N: Into<String>, V: Into<SettingValue>> FromIterator<(N, V)> for Settings {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(settings: I) -> Self {
-        Self(
-            settings
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
+        Self(settings.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 
@@ -238,10 +228,7 @@ impl SettingsError {
         let nearest = parameters
             .iter()
             .map(|parameter| {
-                (
-                    strsim::normalized_damerau_levenshtein(name, &parameter.name),
-                    parameter,
-                )
+                (strsim::normalized_damerau_levenshtein(name, &parameter.name), parameter)
             })
             .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
             .max_by(|(a, _), (b, _)| a.total_cmp(b))
@@ -249,10 +236,7 @@ impl SettingsError {
         Self::Unknown {
             name: name.to_owned(),
             nearest,
-            known: parameters
-                .iter()
-                .map(|parameter| parameter.name.clone())
-                .collect(),
+            known: parameters.iter().map(|parameter| parameter.name.clone()).collect(),
         }
     }
 
@@ -260,24 +244,21 @@ impl SettingsError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Unknown {
-                nearest: Some(nearest),
-                ..
-            } => Some(format!("did you mean `{nearest}`?")),
+            Self::Unknown { nearest: Some(nearest), .. } => {
+                Some(format!("did you mean `{nearest}`?"))
+            }
             Self::Unknown { known, .. } if known.is_empty() => {
                 Some("this plugin takes no parameters".to_owned())
             }
             Self::Unknown { known, .. } => Some(format!("its parameters are {}", known.join(", "))),
             Self::Missing { doc, .. } if doc.is_empty() => None,
             Self::Missing { doc, .. } => Some(doc.clone()),
-            Self::WrongKind {
-                expected: ParameterKind::Text,
-                ..
-            } => Some("put the value in quotes".to_owned()),
-            Self::WrongKind {
-                given: SettingValue::Text(_),
-                ..
-            } => Some("leave the quotes out".to_owned()),
+            Self::WrongKind { expected: ParameterKind::Text, .. } => {
+                Some("put the value in quotes".to_owned())
+            }
+            Self::WrongKind { given: SettingValue::Text(_), .. } => {
+                Some("leave the quotes out".to_owned())
+            }
             Self::WrongKind { .. } => None,
         }
     }
@@ -305,29 +286,17 @@ mod tests {
         let resolved = Settings::new().with("factor", 2_i64).resolve(&parameters());
         assert_eq!(
             resolved,
-            Ok(vec![
-                ("lower_case", false.into()),
-                ("factor", SettingValue::Number(2.0))
-            ])
+            Ok(vec![("lower_case", false.into()), ("factor", SettingValue::Number(2.0))])
         );
     }
 
     #[test]
     fn a_misspelt_name_is_answered_with_the_nearest() {
-        let error = Settings::new()
-            .with("lowercase", true)
-            .resolve(&parameters())
-            .unwrap_err();
+        let error = Settings::new().with("lowercase", true).resolve(&parameters()).unwrap_err();
         assert_eq!(error.to_string(), "there is no parameter `lowercase`");
         assert_eq!(error.hint().as_deref(), Some("did you mean `lower_case`?"));
-        let error = Settings::new()
-            .with("zzz", true)
-            .resolve(&parameters())
-            .unwrap_err();
-        assert_eq!(
-            error.hint().as_deref(),
-            Some("its parameters are lower_case, factor")
-        );
+        let error = Settings::new().with("zzz", true).resolve(&parameters()).unwrap_err();
+        assert_eq!(error.hint().as_deref(), Some("its parameters are lower_case, factor"));
     }
 
     #[test]

@@ -40,10 +40,7 @@ impl Ticker {
         let handle = thread::Builder::new()
             .name("plugin-ticker".to_owned())
             .spawn(move || run(&engine, &of_thread))?;
-        Ok(Self {
-            shared,
-            thread: handle.thread().clone(),
-        })
+        Ok(Self { shared, thread: handle.thread().clone() })
     }
 
     /// Ticks while a guest runs, until the value is dropped.
@@ -58,9 +55,7 @@ impl Ticker {
     /// Ticks that make up at least `time`. One more, for the current one is already under way.
     pub(crate) fn ticks_in(time: Duration) -> u64 {
         let ticks = time.as_nanos().div_ceil(TICK.as_nanos());
-        u64::try_from(ticks)
-            .unwrap_or(u64::MAX / 2)
-            .saturating_add(1)
+        u64::try_from(ticks).unwrap_or(u64::MAX / 2).saturating_add(1)
     }
 }
 
@@ -97,11 +92,7 @@ fn run(engine: &EngineWeak, shared: &Shared) {
         engine.increment_epoch();
         shared.ticks.fetch_add(1, SeqCst);
         drop(engine);
-        idle_ticks = if shared.running.load(SeqCst) == 0 {
-            idle_ticks + 1
-        } else {
-            0
-        };
+        idle_ticks = if shared.running.load(SeqCst) == 0 { idle_ticks + 1 } else { 0 };
         if idle_ticks >= LINGER_TICKS {
             sleep_until_needed(shared);
             idle_ticks = 0;

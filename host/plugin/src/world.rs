@@ -76,10 +76,7 @@ impl World {
     /// True where this host can run it.
     #[must_use]
     pub fn is_run(self) -> bool {
-        matches!(
-            self,
-            Self::Transform | Self::Filter | Self::Reducer | Self::InvertibleReducer
-        )
+        matches!(self, Self::Transform | Self::Filter | Self::Reducer | Self::InvertibleReducer)
     }
 }
 
@@ -101,18 +98,10 @@ impl<'a> InterfaceName<'a> {
     pub(crate) fn parse(name: &'a str) -> Option<Self> {
         let (package, rest) = name.split_once('/')?;
         let Some((interface, version)) = rest.split_once('@') else {
-            return Some(Self {
-                package,
-                interface: rest,
-                version: None,
-            });
+            return Some(Self { package, interface: rest, version: None });
         };
         let version = semver::Version::parse(version).ok()?;
-        Some(Self {
-            package,
-            interface,
-            version: Some((version.major, version.minor)),
-        })
+        Some(Self { package, interface, version: Some((version.major, version.minor)) })
     }
 
     pub(crate) fn is_compatible_with(&self, major: u64, minor: u64) -> bool {
@@ -185,11 +174,7 @@ fn list(names: &[String]) -> String {
     if names.is_empty() {
         return "nothing at all".to_owned();
     }
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// What a component exports of the contract.
@@ -221,29 +206,19 @@ pub(crate) fn find_world<'a>(
             continue;
         };
         if !name.is_contract() {
-            return Err(WorldError::Version {
-                export: (*export).to_owned(),
-            });
+            return Err(WorldError::Version { export: (*export).to_owned() });
         }
         interfaces.push((name.interface.to_owned(), (*export).to_owned()));
     }
     let has = |wanted: &str| interfaces.iter().any(|(name, _)| name == wanted);
     if interfaces.is_empty() {
         // Bounded: a component may export thousands of names of any length.
-        let shown = all
-            .iter()
-            .take(20)
-            .map(|name| name.chars().take(100).collect());
-        return Err(WorldError::NoPlugin {
-            exports: shown.collect(),
-        });
+        let shown = all.iter().take(20).map(|name| name.chars().take(100).collect());
+        return Err(WorldError::NoPlugin { exports: shown.collect() });
     }
     let world = decide(&has).map_err(|missing| match missing {
         Undecided::Missing(missing) => WorldError::Incomplete {
-            exports: interfaces
-                .iter()
-                .map(|(_, export)| export.clone())
-                .collect(),
+            exports: interfaces.iter().map(|(_, export)| export.clone()).collect(),
             missing: format!("{CONTRACT}/{missing}"),
         },
         Undecided::Several(worlds) => WorldError::Ambiguous { worlds },
@@ -266,10 +241,8 @@ fn decide(has: &impl Fn(&str) -> bool) -> Result<World, Undecided> {
     if has("inversion") && !has("reduction") {
         return Err(Undecided::Missing("reduction"));
     }
-    let mut worlds: Vec<World> = World::ALL
-        .into_iter()
-        .filter(|world| world.interfaces().iter().all(|i| has(i)))
-        .collect();
+    let mut worlds: Vec<World> =
+        World::ALL.into_iter().filter(|world| world.interfaces().iter().all(|i| has(i))).collect();
     if worlds.first() == Some(&World::InvertibleReducer) {
         worlds.retain(|world| *world != World::Reducer);
     }
@@ -287,33 +260,18 @@ mod tests {
     use super::*;
 
     fn world_of(exports: &[&str]) -> Result<World, String> {
-        find_world(exports.iter().copied())
-            .map(|found| found.world)
-            .map_err(|e| e.to_string())
+        find_world(exports.iter().copied()).map(|found| found.world).map_err(|e| e.to_string())
     }
 
     #[test]
     fn worlds_are_told_by_their_interfaces() {
         let definition = "tidemill:plugin/definition@0.1.0";
         let cases: [(&[&str], Result<World, &str>); 8] = [
+            (&[definition, "tidemill:plugin/transformer@0.1.3", "init"], Ok(World::Transform)),
+            (&[definition, "tidemill:plugin/predicate@0.1.0"], Ok(World::Filter)),
+            (&[definition, "tidemill:plugin/reduction@0.1.0"], Ok(World::Reducer)),
             (
-                &[definition, "tidemill:plugin/transformer@0.1.3", "init"],
-                Ok(World::Transform),
-            ),
-            (
-                &[definition, "tidemill:plugin/predicate@0.1.0"],
-                Ok(World::Filter),
-            ),
-            (
-                &[definition, "tidemill:plugin/reduction@0.1.0"],
-                Ok(World::Reducer),
-            ),
-            (
-                &[
-                    definition,
-                    "tidemill:plugin/reduction@0.1.0",
-                    "tidemill:plugin/inversion@0.1.0",
-                ],
+                &[definition, "tidemill:plugin/reduction@0.1.0", "tidemill:plugin/inversion@0.1.0"],
                 Ok(World::InvertibleReducer),
             ),
             (
@@ -338,11 +296,7 @@ mod tests {
             ),
         ];
         for (exports, expected) in cases {
-            assert_eq!(
-                world_of(exports),
-                expected.map_err(str::to_owned),
-                "{exports:?}"
-            );
+            assert_eq!(world_of(exports), expected.map_err(str::to_owned), "{exports:?}");
         }
     }
 
@@ -353,9 +307,6 @@ mod tests {
             "tidemill:plugin/transformer@0.1.0",
             "tidemill:plugin/predicate@0.1.0",
         ];
-        assert_eq!(
-            world_of(&exports),
-            Err("it is a transform and a filter at once".to_owned())
-        );
+        assert_eq!(world_of(&exports), Err("it is a transform and a filter at once".to_owned()));
     }
 }

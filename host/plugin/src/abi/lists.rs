@@ -19,11 +19,7 @@ pub(crate) struct ColumnParam<'a> {
 impl<'a> From<ColumnRef<'a>> for ColumnParam<'a> {
     fn from(column: ColumnRef<'a>) -> Self {
         let data = column.data().get(..column.item_bytes()).unwrap_or_default();
-        Self {
-            data,
-            offsets: column.offsets(),
-            validity: column.validity(),
-        }
+        Self { data, offsets: column.offsets(), validity: column.validity() }
     }
 }
 

@@ -19,10 +19,7 @@ pub(crate) struct Memory<'a> {
 
 impl<'a> Memory<'a> {
     pub(super) fn of(cx: &LiftContext<'a>) -> Self {
-        Self {
-            bytes: cx.memory(),
-            encoding: cx.options().string_encoding,
-        }
+        Self { bytes: cx.memory(), encoding: cx.options().string_encoding }
     }
 }
 
@@ -47,26 +44,16 @@ impl<T: Element> Span<T> {
     fn within(memory: &[u8], start: u32, items: u32) -> Result<Self> {
         let (start, items) = (start as usize, items as usize);
         if items == 0 {
-            return Ok(Self {
-                start: 0,
-                items,
-                of: PhantomData,
-            });
+            return Ok(Self { start: 0, items, of: PhantomData });
         }
-        let end = items
-            .checked_mul(T::SIZE32)
-            .and_then(|bytes| start.checked_add(bytes));
+        let end = items.checked_mul(T::SIZE32).and_then(|bytes| start.checked_add(bytes));
         if end.is_none_or(|end| end > memory.len()) {
             bail!("a list of {items} items at {start} lies outside of the guest's memory");
         }
         if !start.is_multiple_of(T::ALIGN32 as usize) {
             bail!("a list at {start} is not aligned");
         }
-        Ok(Self {
-            start,
-            items,
-            of: PhantomData,
-        })
+        Ok(Self { start, items, of: PhantomData })
     }
 }
 

@@ -30,19 +30,13 @@ pub(crate) struct TextSpan {
 impl TextSpan {
     /// From the two words that stand for a string in memory.
     pub(super) fn new(start: u32, length: u32) -> Self {
-        Self {
-            start: start as usize,
-            length: length as usize,
-        }
+        Self { start: start as usize, length: length as usize }
     }
 
     fn checked(self, memory: Memory<'_>) -> Result<Self> {
         let bytes = self.bytes(memory);
         if bytes != 0 && self.start.saturating_add(bytes) > memory.bytes.len() {
-            bail!(
-                "a string of {bytes} bytes at {} lies outside of the guest's memory",
-                self.start
-            );
+            bail!("a string of {bytes} bytes at {} lies outside of the guest's memory", self.start);
         }
         Ok(self)
     }
@@ -81,15 +75,9 @@ fn decode(bytes: &[u8], encoding: StringEncoding) -> String {
         StringEncoding::Utf8 => String::from_utf8_lossy(bytes).into_owned(),
         StringEncoding::CompactUtf16 => bytes.iter().map(|byte| char::from(*byte)).collect(),
         StringEncoding::Utf16 => {
-            let units = bytes
-                .as_chunks::<2>()
-                .0
-                .iter()
-                .map(|unit| u16::from_le_bytes(*unit));
+            let units = bytes.as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit));
             let chars = char::decode_utf16(units);
-            chars
-                .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
-                .collect()
+            chars.map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
         }
     }
 }

@@ -46,9 +46,7 @@ impl Entropy {
 
 /// FNV-1a.
 fn fold(seed: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(seed, |seed, &byte| {
-        (seed ^ u64::from(byte)).wrapping_mul(FNV_PRIME)
-    })
+    bytes.iter().fold(seed, |seed, &byte| (seed ^ u64::from(byte)).wrapping_mul(FNV_PRIME))
 }
 
 #[cfg(test)]
@@ -57,26 +55,12 @@ mod tests {
 
     #[test]
     fn a_call_has_its_own_numbers_every_time() {
-        let cx = CallContext {
-            pipeline: "p",
-            batch: 1,
-            task: 2,
-            time_ms: 0,
-        };
+        let cx = CallContext { pipeline: "p", batch: 1, task: 2, time_ms: 0 };
         let numbers = |operator, cx| Entropy::of_call(operator, &cx).bytes(20);
         assert_eq!(numbers("o", cx), numbers("o", cx));
-        assert_eq!(
-            numbers("o", cx),
-            numbers("o", CallContext { time_ms: 9, ..cx })
-        );
-        assert_ne!(
-            numbers("o", cx),
-            numbers("o", CallContext { task: 3, ..cx })
-        );
-        assert_ne!(
-            numbers("o", cx),
-            numbers("o", CallContext { batch: 3, ..cx })
-        );
+        assert_eq!(numbers("o", cx), numbers("o", CallContext { time_ms: 9, ..cx }));
+        assert_ne!(numbers("o", cx), numbers("o", CallContext { task: 3, ..cx }));
+        assert_ne!(numbers("o", cx), numbers("o", CallContext { batch: 3, ..cx }));
         assert_ne!(numbers("o", cx), numbers("p", cx));
         assert_eq!(numbers("o", cx).len(), 20);
     }

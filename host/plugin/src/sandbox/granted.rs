@@ -54,10 +54,7 @@ struct Label {
 }
 
 fn pairs(labels: Vec<Label>) -> Vec<(String, String)> {
-    labels
-        .into_iter()
-        .map(|label| (label.name.0, label.value.0))
-        .collect()
+    labels.into_iter().map(|label| (label.name.0, label.value.0)).collect()
 }
 
 pub(super) fn define_metrics(instance: &mut LinkerInstance<'_, GuestState>) -> Result<()> {

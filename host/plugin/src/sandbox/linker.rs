@@ -69,9 +69,7 @@ enum Import {
 }
 
 fn classify(import: &str) -> Result<Import, ImportFault> {
-    let forbidden = || ImportFault::Forbidden {
-        import: import.to_owned(),
-    };
+    let forbidden = || ImportFault::Forbidden { import: import.to_owned() };
     let name = InterfaceName::parse(import).ok_or_else(forbidden)?;
     let kind = match (name.package, name.interface) {
         ("tidemill:plugin", "types") => Import::Types,
@@ -88,13 +86,7 @@ fn classify(import: &str) -> Result<Import, ImportFault> {
         Import::Wasi => name.is_compatible_with(0, 2),
         _ => name.is_contract(),
     };
-    if is_ours {
-        Ok(kind)
-    } else {
-        Err(ImportFault::Version {
-            import: import.to_owned(),
-        })
-    }
+    if is_ours { Ok(kind) } else { Err(ImportFault::Version { import: import.to_owned() }) }
 }
 
 /// Checks a component's imports against the grants.
@@ -108,10 +100,7 @@ pub(crate) fn check_imports<'a>(
             Import::Metrics if !grants.metrics => "metrics",
             _ => continue,
         };
-        return Err(ImportFault::NotGranted {
-            import: import.to_owned(),
-            grant: missing,
-        });
+        return Err(ImportFault::NotGranted { import: import.to_owned(), grant: missing });
     }
     Ok(())
 }

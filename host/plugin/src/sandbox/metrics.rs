@@ -115,16 +115,9 @@ mod tests {
         metrics.count("seen".to_owned(), label(), 3);
         metrics.gauge("depth".to_owned(), Vec::new(), 1.0);
         metrics.gauge("depth".to_owned(), Vec::new(), 0.5);
-        let values: Vec<_> = metrics
-            .snapshot()
-            .into_iter()
-            .map(|s| (s.name, s.value))
-            .collect();
+        let values: Vec<_> = metrics.snapshot().into_iter().map(|s| (s.name, s.value)).collect();
         let expected = [("depth", Metric::Gauge(0.5)), ("seen", Metric::Counter(5))];
-        assert_eq!(
-            values,
-            expected.map(|(name, value)| (name.to_owned(), value))
-        );
+        assert_eq!(values, expected.map(|(name, value)| (name.to_owned(), value)));
     }
 
     #[test]

@@ -37,12 +37,7 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(name: LogName) -> Self {
-        Self {
-            name,
-            lines: 0,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-        }
+        Self { name, lines: 0, stdout: Vec::new(), stderr: Vec::new() }
     }
 
     /// A new call has its own allowance.
@@ -52,10 +47,7 @@ impl Output {
 
     /// What was written without a line's end is a line when the call ends.
     pub(crate) fn end_call(&mut self) {
-        for (stream, level) in [
-            (&mut self.stdout, Level::Info),
-            (&mut self.stderr, Level::Warn),
-        ] {
+        for (stream, level) in [(&mut self.stdout, Level::Info), (&mut self.stderr, Level::Warn)] {
             if !stream.is_empty() {
                 let line = std::mem::take(stream);
                 log_line(&self.name, &mut self.lines, level, &line);
@@ -64,23 +56,11 @@ impl Output {
     }
 
     pub(crate) fn write_stdout(&mut self, bytes: &[u8]) {
-        write(
-            &self.name,
-            &mut self.lines,
-            &mut self.stdout,
-            Level::Info,
-            bytes,
-        );
+        write(&self.name, &mut self.lines, &mut self.stdout, Level::Info, bytes);
     }
 
     pub(crate) fn write_stderr(&mut self, bytes: &[u8]) {
-        write(
-            &self.name,
-            &mut self.lines,
-            &mut self.stderr,
-            Level::Warn,
-            bytes,
-        );
+        write(&self.name, &mut self.lines, &mut self.stderr, Level::Warn, bytes);
     }
 
     pub(crate) fn message(&mut self, level: Level, message: &str) {

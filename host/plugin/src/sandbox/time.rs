@@ -16,19 +16,13 @@ pub(crate) struct VirtualTime {
 impl VirtualTime {
     /// Time before 1970 is 1970: WASI cannot express it.
     pub(crate) fn at(time_ms: i64) -> Self {
-        Self {
-            wall_ms: time_ms.try_into().unwrap_or(0),
-            monotonic_ns: MONOTONIC_START_NS,
-        }
+        Self { wall_ms: time_ms.try_into().unwrap_or(0), monotonic_ns: MONOTONIC_START_NS }
     }
 
     /// Seconds and nanoseconds since 1970-01-01 UTC.
     pub(crate) fn wall(&self) -> (u64, u32) {
         // Below 10^9.
-        (
-            self.wall_ms / 1_000,
-            (self.wall_ms % 1_000) as u32 * 1_000_000,
-        )
+        (self.wall_ms / 1_000, (self.wall_ms % 1_000) as u32 * 1_000_000)
     }
 
     pub(crate) fn monotonic(&mut self) -> u64 {

@@ -31,21 +31,14 @@ fn define_environment(instance: &mut Instance<'_>) -> Result<()> {
     instance.func_wrap("get-environment", |_: Context<'_>, (): ()| {
         Ok((Vec::<(String, String)>::new(),))
     })?;
-    instance.func_wrap("get-arguments", |_: Context<'_>, (): ()| {
-        Ok((Vec::<String>::new(),))
-    })?;
-    instance.func_wrap("initial-cwd", |_: Context<'_>, (): ()| {
-        Ok((None::<String>,))
-    })
+    instance.func_wrap("get-arguments", |_: Context<'_>, (): ()| Ok((Vec::<String>::new(),)))?;
+    instance.func_wrap("initial-cwd", |_: Context<'_>, (): ()| Ok((None::<String>,)))
 }
 
 fn define_exit(instance: &mut Instance<'_>) -> Result<()> {
-    instance.func_wrap(
-        "exit",
-        |_: Context<'_>, (status,): (std::result::Result<(), ()>,)| {
-            Err::<(), _>(Exited(status.is_err().into()).into())
-        },
-    )?;
+    instance.func_wrap("exit", |_: Context<'_>, (status,): (std::result::Result<(), ()>,)| {
+        Err::<(), _>(Exited(status.is_err().into()).into())
+    })?;
     instance.func_wrap("exit-with-code", |_: Context<'_>, (status,): (u8,)| {
         Err::<(), _>(Exited(status).into())
     })
@@ -53,7 +46,5 @@ fn define_exit(instance: &mut Instance<'_>) -> Result<()> {
 
 /// Terminals are resources that are defined as traps: there is never one.
 fn define_no_terminal(instance: &mut Instance<'_>, function: &str) -> Result<()> {
-    instance.func_wrap(function, |_: Context<'_>, (): ()| {
-        Ok((None::<Resource<()>>,))
-    })
+    instance.func_wrap(function, |_: Context<'_>, (): ()| Ok((None::<Resource<()>>,)))
 }

@@ -16,33 +16,22 @@ struct Datetime {
 pub(super) fn define_wall(instance: &mut Instance<'_>) -> Result<()> {
     instance.func_wrap("now", |cx: Context<'_>, (): ()| {
         let (seconds, nanoseconds) = cx.data().time.wall();
-        Ok((Datetime {
-            seconds,
-            nanoseconds,
-        },))
+        Ok((Datetime { seconds, nanoseconds },))
     })?;
     instance.func_wrap("resolution", |_: Context<'_>, (): ()| {
-        Ok((Datetime {
-            seconds: 0,
-            nanoseconds: 1_000_000,
-        },))
+        Ok((Datetime { seconds: 0, nanoseconds: 1_000_000 },))
     })
 }
 
 pub(super) fn define_monotonic(instance: &mut Instance<'_>) -> Result<()> {
-    instance.func_wrap("now", |mut cx: Context<'_>, (): ()| {
-        Ok((cx.data_mut().time.monotonic(),))
-    })?;
+    instance
+        .func_wrap("now", |mut cx: Context<'_>, (): ()| Ok((cx.data_mut().time.monotonic(),)))?;
     instance.func_wrap("resolution", |_: Context<'_>, (): ()| Ok((1_u64,)))?;
-    instance.func_wrap(
-        "subscribe-instant",
-        |mut cx: Context<'_>, (instant,): (u64,)| Ok((pollable_at(&mut cx, instant)?,)),
-    )?;
-    instance.func_wrap(
-        "subscribe-duration",
-        |mut cx: Context<'_>, (duration,): (u64,)| {
-            let instant = cx.data().time.in_future(duration);
-            Ok((pollable_at(&mut cx, instant)?,))
-        },
-    )
+    instance.func_wrap("subscribe-instant", |mut cx: Context<'_>, (instant,): (u64,)| {
+        Ok((pollable_at(&mut cx, instant)?,))
+    })?;
+    instance.func_wrap("subscribe-duration", |mut cx: Context<'_>, (duration,): (u64,)| {
+        let instant = cx.data().time.in_future(duration);
+        Ok((pollable_at(&mut cx, instant)?,))
+    })
 }

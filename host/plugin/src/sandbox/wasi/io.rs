@@ -34,23 +34,17 @@ enum StreamError {
 
 pub(super) fn define_error(instance: &mut Instance<'_>) -> Result<()> {
     instance.resource("error", ResourceType::host::<NoError>(), |_, _| Ok(()))?;
-    instance.func_wrap(
-        "[method]error.to-debug-string",
-        |_: Context<'_>, (_,): (Resource<NoError>,)| Ok((String::new(),)),
-    )
+    instance
+        .func_wrap("[method]error.to-debug-string", |_: Context<'_>, (_,): (Resource<NoError>,)| {
+            Ok((String::new(),))
+        })
 }
 
 pub(super) fn define_poll(instance: &mut Instance<'_>) -> Result<()> {
-    instance.resource(
-        "pollable",
-        ResourceType::host::<Pollable>(),
-        |mut cx, rep| {
-            cx.data_mut()
-                .resources
-                .delete(Resource::<Pollable>::new_own(rep))?;
-            Ok(())
-        },
-    )?;
+    instance.resource("pollable", ResourceType::host::<Pollable>(), |mut cx, rep| {
+        cx.data_mut().resources.delete(Resource::<Pollable>::new_own(rep))?;
+        Ok(())
+    })?;
     instance.func_wrap(
         "[method]pollable.ready",
         |mut cx: Context<'_>, (pollable,): (Resource<Pollable>,)| {
@@ -62,12 +56,9 @@ pub(super) fn define_poll(instance: &mut Instance<'_>) -> Result<()> {
         "[method]pollable.block",
         |mut cx: Context<'_>, (pollable,): (Resource<Pollable>,)| wait(&mut cx, &pollable),
     )?;
-    instance.func_wrap(
-        "poll",
-        |mut cx: Context<'_>, (pollables,): (Vec<Resource<Pollable>>,)| {
-            Ok((poll(&mut cx, &pollables)?,))
-        },
-    )
+    instance.func_wrap("poll", |mut cx: Context<'_>, (pollables,): (Vec<Resource<Pollable>>,)| {
+        Ok((poll(&mut cx, &pollables)?,))
+    })
 }
 
 /// Waits in the guest's time, not in ours.
@@ -89,10 +80,7 @@ fn poll(cx: &mut Context<'_>, pollables: &[Resource<Pollable>]) -> Result<Vec<u3
         wasmtime::bail!("poll was called with an empty list");
     };
     state.time.pass_until(*first);
-    let due = instants
-        .iter()
-        .zip(0_u32..)
-        .filter(|(instant, _)| state.time.has_passed(**instant));
+    let due = instants.iter().zip(0_u32..).filter(|(instant, _)| state.time.has_passed(**instant));
     Ok(due.map(|(_, index)| index).collect())
 }
 
@@ -104,10 +92,7 @@ pub(super) fn pollable_at(cx: &mut Context<'_>, instant: u64) -> Result<Resource
 pub(super) fn define_streams(instance: &mut Instance<'_>) -> Result<()> {
     define_input(instance)?;
     define_output(instance)?;
-    for name in [
-        "[method]output-stream.splice",
-        "[method]output-stream.blocking-splice",
-    ] {
+    for name in ["[method]output-stream.splice", "[method]output-stream.blocking-splice"] {
         instance.func_wrap(
             name,
             |_: Context<'_>, _: (Resource<OutputStream>, Resource<InputStream>, u64)| {
@@ -119,23 +104,13 @@ pub(super) fn define_streams(instance: &mut Instance<'_>) -> Result<()> {
 }
 
 fn define_input(instance: &mut Instance<'_>) -> Result<()> {
-    instance.resource(
-        "input-stream",
-        ResourceType::host::<InputStream>(),
-        |_, _| Ok(()),
-    )?;
-    for name in [
-        "[method]input-stream.read",
-        "[method]input-stream.blocking-read",
-    ] {
+    instance.resource("input-stream", ResourceType::host::<InputStream>(), |_, _| Ok(()))?;
+    for name in ["[method]input-stream.read", "[method]input-stream.blocking-read"] {
         instance.func_wrap(name, |_: Context<'_>, _: (Resource<InputStream>, u64)| {
             Ok((Err::<Vec<u8>, _>(StreamError::Closed),))
         })?;
     }
-    for name in [
-        "[method]input-stream.skip",
-        "[method]input-stream.blocking-skip",
-    ] {
+    for name in ["[method]input-stream.skip", "[method]input-stream.blocking-skip"] {
         instance.func_wrap(name, |_: Context<'_>, _: (Resource<InputStream>, u64)| {
             Ok((Err::<u64, _>(StreamError::Closed),))
         })?;
@@ -147,19 +122,12 @@ fn define_input(instance: &mut Instance<'_>) -> Result<()> {
 }
 
 fn define_output(instance: &mut Instance<'_>) -> Result<()> {
-    instance.resource(
-        "output-stream",
-        ResourceType::host::<OutputStream>(),
-        |_, _| Ok(()),
-    )?;
+    instance.resource("output-stream", ResourceType::host::<OutputStream>(), |_, _| Ok(()))?;
     instance.func_wrap(
         "[method]output-stream.check-write",
         |_: Context<'_>, _: (Resource<OutputStream>,)| Ok((Ok::<_, StreamError>(WRITE_BYTES_MAX),)),
     )?;
-    for name in [
-        "[method]output-stream.write",
-        "[method]output-stream.blocking-write-and-flush",
-    ] {
+    for name in ["[method]output-stream.write", "[method]output-stream.blocking-write-and-flush"] {
         instance.func_wrap(
             name,
             |mut cx: Context<'_>, (stream, bytes): (Resource<OutputStream>, Vec<u8>)| {
@@ -177,10 +145,7 @@ fn define_output(instance: &mut Instance<'_>) -> Result<()> {
             Ok((Ok::<_, StreamError>(()),))
         })?;
     }
-    for name in [
-        "[method]output-stream.flush",
-        "[method]output-stream.blocking-flush",
-    ] {
+    for name in ["[method]output-stream.flush", "[method]output-stream.blocking-flush"] {
         instance.func_wrap(name, |_: Context<'_>, _: (Resource<OutputStream>,)| {
             Ok((Ok::<_, StreamError>(()),))
         })?;

@@ -10,11 +10,9 @@ const RANDOM_BYTES_MAX: u64 = 1 << 20;
 pub(super) fn define(instance: &mut Instance<'_>, interface: &str) -> Result<()> {
     match interface {
         "random" => define_numbers(instance, "get-random-bytes", "get-random-u64"),
-        "insecure" => define_numbers(
-            instance,
-            "get-insecure-random-bytes",
-            "get-insecure-random-u64",
-        ),
+        "insecure" => {
+            define_numbers(instance, "get-insecure-random-bytes", "get-insecure-random-u64")
+        }
         "insecure-seed" => instance.func_wrap("insecure-seed", |mut cx: Context<'_>, (): ()| {
             let entropy = &mut cx.data_mut().entropy;
             Ok(((entropy.next_u64(), entropy.next_u64()),))
@@ -30,7 +28,6 @@ fn define_numbers(instance: &mut Instance<'_>, bytes: &str, number: &str) -> Res
         }
         Ok((cx.data_mut().entropy.bytes(length as usize),))
     })?;
-    instance.func_wrap(number, |mut cx: Context<'_>, (): ()| {
-        Ok((cx.data_mut().entropy.next_u64(),))
-    })
+    instance
+        .func_wrap(number, |mut cx: Context<'_>, (): ()| Ok((cx.data_mut().entropy.next_u64(),)))
 }

@@ -1,0 +1,281 @@
+//! The plugins of a data folder: components by digest, and names that point to them.
+//!
+//! ```text
+//! components/<64 hex digits>.wasm     the component as it was pushed
+//! names/<name>@<version>.plugin       magic, version, CRC-32, then JSON: which digest that is
+//! ```
+//!
+//! **A name and version never change what they mean**, and an entry never points to a component
+//! that is not there: the component is durable before the entry is linked in, in one step. A crash
+//! leaves at most a component without a name and temporary files, which the next open removes.
+
+mod entry;
+mod files;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use semver::Version;
+use thiserror::Error;
+
+use crate::digest::Digest;
+use crate::plugin::Plugin;
+pub use entry::{EntryFault, RegistryEntry};
+use files::Linked;
+
+const COMPONENTS: &str = "components";
+const NAMES: &str = "names";
+const COMPONENT_SUFFIX: &str = ".wasm";
+const NAME_SUFFIX: &str = ".plugin";
+
+/// What is wrong with the registry, or with what it was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// A file or folder cannot be used.
+    #[error("{action} `{}`", path.display())]
+    Io {
+        /// What was done.
+        action: &'static str,
+        /// With which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// The bytes to be pushed are not those of the loaded plugin.
+    #[error("the component to push is {given}, but the plugin that was loaded is {loaded}")]
+    OtherComponent {
+        /// Digest of the bytes.
+        given: Digest,
+        /// Digest of the plugin.
+        loaded: Digest,
+    },
+    /// A name and version are taken.
+    #[error("`{name}@{version}` is {existing} already")]
+    Taken {
+        /// The name.
+        name: String,
+        /// The version.
+        version: Version,
+        /// What it points to, and always will.
+        existing: Digest,
+    },
+    /// No such plugin.
+    #[error("there is no plugin `{reference}`")]
+    NotFound {
+        /// What was asked for.
+        reference: String,
+        /// Names or versions that exist and are close to it.
+        near: Vec<String>,
+    },
+    /// An entry is damaged.
+    #[error("the entry `{}` is damaged", path.display())]
+    DamagedEntry {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        #[source]
+        fault: EntryFault,
+    },
+    /// A component is not what its name says.
+    #[error("the component `{}` is damaged: its digest is {actual}", path.display())]
+    DamagedComponent {
+        /// The file.
+        path: PathBuf,
+        /// Digest of what is there.
+        actual: Digest,
+    },
+}
+
+impl RegistryError {
+    /// True where trying again may help.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Io { cause, .. } if cause.kind() == io::ErrorKind::Interrupted)
+    }
+
+    /// What the person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Taken { .. } => Some(
+                "give the changed plugin a new version: pipelines rely on what a version is".to_owned(),
+            ),
+            Self::NotFound { near, .. } if near.is_empty() => {
+                Some("`tidemill plugin list` shows what there is".to_owned())
+            }
+            Self::NotFound { near, .. } => Some(format!("there is {}", near.join(", "))),
+            Self::DamagedEntry { path, .. } => {
+                Some(format!("remove `{}` and push the plugin again", path.display()))
+            }
+            Self::DamagedComponent { path, .. } => {
+                Some(format!("remove `{}` and push the same component again", path.display()))
+            }
+            Self::Io { .. } | Self::OtherComponent { .. } => None,
+        }
+    }
+}
+
+/// The plugins of a data folder.
+#[derive(Debug)]
+pub struct Registry {
+    components: PathBuf,
+    names: PathBuf,
+}
+
+impl Registry {
+    /// Opens the registry in `folder`, or makes it. Removes what a crash left behind.
+    ///
+    /// # Errors
+    /// The folder cannot be used.
+    pub fn open(folder: &Path) -> Result<Self, RegistryError> {
+        let registry =
+            Self { components: folder.join(COMPONENTS), names: folder.join(NAMES) };
+        for folder in [&registry.components, &registry.names] {
+            files::make_folder(folder).map_err(io_error("make", folder))?;
+            files::remove_temporary(folder).map_err(io_error("clean up", folder))?;
+        }
+        Ok(registry)
+    }
+
+    /// Keeps `component`, which was loaded as `plugin`, under the plugin's own name and version.
+    /// Pushing the same again changes nothing. Durable on return.
+    ///
+    /// # Errors
+    /// [`RegistryError::Taken`] if the name and version point to another component.
+    pub fn push(&self, component: &[u8], plugin: &Plugin) -> Result<RegistryEntry, RegistryError> {
+        let given = Digest::of(component);
+        if given != plugin.digest() {
+            return Err(RegistryError::OtherComponent { given, loaded: plugin.digest() });
+        }
+        let entry = RegistryEntry::of(plugin);
+        let path = self.entry_path(&entry);
+        if path.exists() {
+            return self.same_or_taken(entry, &path, component);
+        }
+        self.write_component(component, &given)?;
+        match files::create(&path, &entry.encode()).map_err(io_error("write", &path))? {
+            Linked::New => Ok(entry),
+            // Somebody was faster.
+            Linked::Existed => self.same_or_taken(entry, &path, component),
+        }
+    }
+
+    fn same_or_taken(
+        &self,
+        entry: RegistryEntry,
+        path: &Path,
+        component: &[u8],
+    ) -> Result<RegistryEntry, RegistryError> {
+        let existing = read_entry(path)?;
+        if existing.digest != entry.digest {
+            let RegistryEntry { name, version, .. } = entry;
+            return Err(RegistryError::Taken { name, version, existing: existing.digest });
+        }
+        // Mends a component that was removed for being damaged.
+        self.write_component(component, &entry.digest)?;
+        Ok(existing)
+    }
+
+    fn write_component(&self, component: &[u8], digest: &Digest) -> Result<(), RegistryError> {
+        let path = self.component_path(digest);
+        let linked = files::create(&path, component).map_err(io_error("write", &path))?;
+        match linked {
+            Linked::New => Ok(()),
+            // What is there must be sound before anything points to it.
+            Linked::Existed => self.read(digest).map(drop),
+        }
+    }
+
+    /// All entries, by name, the newest version of each first.
+    ///
+    /// # Errors
+    /// An entry cannot be read.
+    pub fn list(&self) -> Result<Vec<RegistryEntry>, RegistryError> {
+        let mut entries = files::names_with_suffix(&self.names, NAME_SUFFIX)
+            .map_err(io_error("list", &self.names))?
+            .iter()
+            .map(|name| read_entry(&self.names.join(name)))
+            .collect::<Result<Vec<_>, _>>()?;
+        entries.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| b.version.cmp(&a.version)));
+        Ok(entries)
+    }
+
+    /// The entry that `reference` means: `name` (its newest release, or where there is none its
+    /// newest version), `name@version`, or `sha256:…`.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`], with what is close to it.
+    pub fn resolve(&self, reference: &str) -> Result<RegistryEntry, RegistryError> {
+        let entries = self.list()?;
+        find(&entries, reference).cloned().ok_or_else(|| RegistryError::NotFound {
+            reference: reference.chars().take(200).collect(),
+            near: near(&entries, reference),
+        })
+    }
+
+    /// The component of `digest`, checked against it.
+    ///
+    /// # Errors
+    /// It is not there, or damaged.
+    pub fn read(&self, digest: &Digest) -> Result<Vec<u8>, RegistryError> {
+        let path = self.component_path(digest);
+        let component = std::fs::read(&path).map_err(io_error("read", &path))?;
+        let actual = Digest::of(&component);
+        if actual != *digest {
+            return Err(RegistryError::DamagedComponent { path, actual });
+        }
+        Ok(component)
+    }
+
+    fn component_path(&self, digest: &Digest) -> PathBuf {
+        self.components.join(format!("{}{COMPONENT_SUFFIX}", digest.to_hex()))
+    }
+
+    fn entry_path(&self, entry: &RegistryEntry) -> PathBuf {
+        // Both were checked when the plugin was loaded: neither has a `/` nor starts with a dot.
+        self.names.join(format!("{}@{}{NAME_SUFFIX}", entry.name, entry.version))
+    }
+}
+
+fn read_entry(path: &Path) -> Result<RegistryEntry, RegistryError> {
+    let file = std::fs::read(path).map_err(io_error("read", path))?;
+    RegistryEntry::decode(&file)
+        .map_err(|fault| RegistryError::DamagedEntry { path: path.to_owned(), fault })
+}
+
+fn find<'e>(entries: &'e [RegistryEntry], reference: &str) -> Option<&'e RegistryEntry> {
+    if let Ok(digest) = reference.parse::<Digest>() {
+        return entries.iter().find(|entry| entry.digest == digest);
+    }
+    if let Some((name, version)) = reference.split_once('@') {
+        let version = Version::parse(version).ok()?;
+        return entries.iter().find(|entry| entry.name == name && entry.version == version);
+    }
+    let of_name = entries.iter().filter(|entry| entry.name == reference);
+    of_name.max_by_key(|entry| (entry.version.pre.is_empty(), &entry.version))
+}
+
+/// Versions of the same name, or else names that look like it.
+fn near(entries: &[RegistryEntry], reference: &str) -> Vec<String> {
+    const SIMILARITY_MIN: f64 = 0.6;
+    const NEAR_MAX: usize = 5;
+    let name = reference.split_once('@').map_or(reference, |(name, _)| name);
+    let of_name = entries.iter().filter(|entry| entry.name == name);
+    let versions: Vec<_> =
+        of_name.map(|entry| format!("`{}@{}`", entry.name, entry.version)).take(NEAR_MAX).collect();
+    if !versions.is_empty() {
+        return versions;
+    }
+    let names: BTreeMap<&str, ()> = entries.iter().map(|e| (e.name.as_str(), ())).collect();
+    let similar =
+        names.into_keys().filter(|n| strsim::normalized_damerau_levenshtein(n, name) >= SIMILARITY_MIN);
+    similar.take(NEAR_MAX).map(|name| format!("`{name}`")).collect()
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RegistryError {
+    let path = path.to_owned();
+    move |cause| RegistryError::Io { action, path, cause }
+}
