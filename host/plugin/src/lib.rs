@@ -15,35 +15,51 @@
 
 #![warn(missing_docs)]
 
-#[allow(unsafe_code, reason = "wasmtime's lifting traits are unsafe to implement; see the module")]
-mod abi;
+// What crosses the boundary.
 mod batch;
-mod call;
-mod check;
-mod clock;
-mod code_cache;
 mod column;
+mod outcome;
+mod window;
+
+// From a file to a plugin.
 mod component;
-mod context;
-mod costs;
 mod description;
 mod digest;
-mod error;
-mod fault;
 mod grants;
-mod handover;
-mod instance;
-mod limits;
 mod load;
-mod operator;
-mod outcome;
-mod plugin;
+mod registry;
+mod world;
+
+// What a plugin runs in.
+mod code_cache;
+mod limits;
 mod runtime;
 mod sandbox;
-mod settings;
 mod ticker;
-mod window;
-mod world;
+
+// From a plugin to an operator.
+mod operator;
+mod plugin;
+mod settings;
+
+// A call, step by step: choose the parts, enter an instance, check what it returned.
+mod handover;
+
+mod call;
+
+mod instance;
+
+#[allow(unsafe_code, reason = "wasmtime's lifting traits are unsafe to implement; see the module")]
+mod abi;
+
+mod check;
+
+// What every call carries and leaves behind.
+mod clock;
+mod context;
+mod costs;
+mod error;
+mod fault;
 
 pub use batch::{Batch, BatchFault, BatchRef};
 pub use check::ResultFault;

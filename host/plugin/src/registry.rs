@@ -101,7 +101,8 @@ impl RegistryError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Taken { .. } => Some(
-                "give the changed plugin a new version: pipelines rely on what a version is".to_owned(),
+                "give the changed plugin a new version: pipelines rely on what a version is"
+                    .to_owned(),
             ),
             Self::NotFound { near, .. } if near.is_empty() => {
                 Some("`tidemill plugin list` shows what there is".to_owned())
@@ -131,8 +132,7 @@ impl Registry {
     /// # Errors
     /// The folder cannot be used.
     pub fn open(folder: &Path) -> Result<Self, RegistryError> {
-        let registry =
-            Self { components: folder.join(COMPONENTS), names: folder.join(NAMES) };
+        let registry = Self { components: folder.join(COMPONENTS), names: folder.join(NAMES) };
         for folder in [&registry.components, &registry.names] {
             files::make_folder(folder).map_err(io_error("make", folder))?;
             files::remove_temporary(folder).map_err(io_error("clean up", folder))?;
@@ -270,8 +270,9 @@ fn near(entries: &[RegistryEntry], reference: &str) -> Vec<String> {
         return versions;
     }
     let names: BTreeMap<&str, ()> = entries.iter().map(|e| (e.name.as_str(), ())).collect();
-    let similar =
-        names.into_keys().filter(|n| strsim::normalized_damerau_levenshtein(n, name) >= SIMILARITY_MIN);
+    let similar = names
+        .into_keys()
+        .filter(|n| strsim::normalized_damerau_levenshtein(n, name) >= SIMILARITY_MIN);
     similar.take(NEAR_MAX).map(|name| format!("`{name}`")).collect()
 }
 
