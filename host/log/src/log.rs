@@ -1,0 +1,539 @@
+//! The way in: open a data folder, then append, read and commit.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::batch::EncodedBatch;
+use crate::config::{ConfigError, LogConfig, TopicConfig};
+use crate::disk::{Disk, DiskLock};
+use crate::environment::{Blocking, Environment};
+use crate::framed::{Format, FrameError};
+use crate::groups::{self, CommittedOffset, GroupError, Groups};
+use crate::identity::{
+    LeaderEpoch, NameError, Offset, PartitionId, ProducerId, TopicName, TopicPartition,
+};
+use crate::metrics::{Metrics, MetricsSnapshot};
+use crate::partition::{
+    AppendError, Appended, Fetched, Isolation, Offsets, Partition, ReadError, RecoveryError,
+};
+use crate::topics::{TopicDescription, TopicError, Topics};
+use crate::transaction::{self, Coordinator, ProducerIds, Transaction, TransactionError};
+
+const FORMAT: Format = Format { magic: *b"TMDATA\0\0", version: 1, name: "data folder" };
+const FORMAT_FILE: &str = "tidemill.data";
+const LOCK_FILE: &str = "lock";
+
+/// Why a data folder could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process, or another part of this one, has it open.
+    #[error("the data folder `{}` is in use by another host", dir.display())]
+    Locked {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The disk said so.
+    #[error("{action} `{}`", path.display())]
+    Disk {
+        /// What was tried.
+        action: &'static str,
+        /// With which file or folder.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A setting is out of bounds.
+    #[error("settings of the log")]
+    Config(#[from] ConfigError),
+    /// A file of ours is damaged, or of an unknown kind or version.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A partition is damaged.
+    #[error("open the partitions")]
+    Recovery(#[from] RecoveryError),
+    /// An internal topic could not be made.
+    #[error("create the internal topics")]
+    Topic(#[from] TopicError),
+    /// An internal topic could not be read.
+    #[error("read the internal topics")]
+    Read(#[from] ReadError),
+    /// The ends of transactions could not be written.
+    #[error("finish the transactions that were left open")]
+    Append(#[from] AppendError),
+    /// Another version of Tidemill wrote the log of transactions.
+    #[error("the record at offset {offset} of {} is not understood", transaction::TOPIC)]
+    TransactionRecord {
+        /// Its batch's offset.
+        offset: Offset,
+    },
+}
+
+impl OpenError {
+    /// Whether opening can succeed later.
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Locked { .. } | Self::Disk { .. } => true,
+            Self::Frame(error) => error.is_retryable(),
+            Self::Recovery(error) => error.is_retryable(),
+            Self::Topic(error) => error.is_retryable(),
+            Self::Read(error) => error.is_retryable(),
+            Self::Append(error) => error.is_retryable(),
+            Self::Config(_) | Self::TransactionRecord { .. } => false,
+        }
+    }
+
+    /// What the person can do.
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Locked { .. } => "stop the other host, or choose another folder with --data",
+            Self::Disk { .. } => "check the folder's permissions and the disk's space",
+            Self::Config(_) => "choose a value within the bounds",
+            Self::Frame(error) => error.hint(),
+            Self::Recovery(error) => error.hint(),
+            Self::Topic(error) => error.hint(),
+            Self::Read(error) => error.hint(),
+            Self::Append(error) => error.hint(),
+            Self::TransactionRecord { .. } => "start the version of Tidemill that wrote the folder",
+        }
+    }
+}
+
+fn disk_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_path_buf();
+    move |source| OpenError::Disk { action, path, source }
+}
+
+/// What all parts of an open log share.
+pub(crate) struct Core {
+    pub environment: Environment,
+    pub config: LogConfig,
+    pub metrics: Arc<Metrics>,
+    pub topics: Topics,
+    pub coordinator: Coordinator,
+    pub groups: Groups,
+    pub producer_ids: ProducerIds,
+    /// Held for writing while an internal topic is written anew, for reading while what it
+    /// tells changes.
+    pub rewrites: tokio::sync::RwLock<()>,
+    _lock: Box<dyn DiskLock>,
+}
+
+/// An open data folder.
+///
+/// Dropping it closes the folder at once; [`Log::close`] first makes everything durable.
+pub struct Log {
+    core: Arc<Core>,
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log").field("config", &self.core.config).finish_non_exhaustive()
+    }
+}
+
+impl Log {
+    /// Opens the data folder `dir`, made where missing, and recovers it.
+    ///
+    /// # Errors
+    /// [`OpenError`]; where it is damage, nothing was changed.
+    pub async fn open(
+        dir: &Path,
+        environment: Environment,
+        config: LogConfig,
+    ) -> Result<Arc<Self>, OpenError> {
+        config.validate()?;
+        let started = environment.clock.elapsed();
+        let metrics = Arc::new(Metrics::default());
+        let blocking = environment.blocking;
+        let parts = {
+            let (dir, metrics) = (dir.to_path_buf(), metrics.clone());
+            let (environment, config) = (environment.clone(), config.clone());
+            let open = move || open_parts(&dir, &environment, &config, metrics);
+            blocking.start(open).await?
+        };
+        let Parts { lock, topics, producer_ids } = parts;
+        let now_ms = environment.clock.now_ms();
+        let transactions = internal(&topics, transaction::TOPIC)?;
+        let partitions = topics.partitions();
+        let timeout_ms = config.transaction_timeout_ms;
+        let recovered = Coordinator::recover(transactions, &partitions, timeout_ms, now_ms).await?;
+        producer_ids.skip_to(recovered.producer_ids_end);
+        let groups = Groups::load(internal(&topics, groups::TOPIC)?)?;
+        let took_ms = environment.clock.elapsed().saturating_sub(started).as_millis();
+        tracing::info!(dir = %dir.display(), partitions = partitions.len(), took_ms, "log opened");
+        let core = Core {
+            environment,
+            config,
+            metrics,
+            topics,
+            coordinator: recovered.coordinator,
+            groups,
+            producer_ids,
+            rewrites: tokio::sync::RwLock::default(),
+            _lock: lock,
+        };
+        Ok(Arc::new(Self { core: Arc::new(core) }))
+    }
+
+    /// Makes a topic. Durable on return.
+    ///
+    /// # Errors
+    /// [`TopicError`]; nothing was made.
+    /// # Cancel safety
+    /// The topic may be made all the same.
+    pub async fn create_topic(
+        &self,
+        name: &TopicName,
+        config: TopicConfig,
+    ) -> Result<(), TopicError> {
+        not_internal(name)?;
+        let name = name.clone();
+        self.blocking(move |core| core.topics.create(&name, &config)).await
+    }
+
+    /// Deletes a topic, its records, and what groups know of it. Durable on return.
+    ///
+    /// # Errors
+    /// [`TopicError`].
+    /// # Cancel safety
+    /// The topic may be deleted all the same.
+    pub async fn delete_topic(&self, name: &TopicName) -> Result<(), TopicError> {
+        not_internal(name)?;
+        let doomed = name.clone();
+        self.blocking(move |core| core.topics.delete(&doomed)).await?;
+        let forget = self.core.groups.changes_without(name);
+        if let Err(error) = self.change_offsets(forget).await {
+            tracing::warn!(topic = %name, %error, "offsets of a deleted topic not forgotten");
+        }
+        Ok(())
+    }
+
+    /// Changes a topic's settings, but for the number of its partitions. Durable on return.
+    ///
+    /// # Errors
+    /// [`TopicError`]; nothing was changed.
+    /// # Cancel safety
+    /// The settings may be changed all the same.
+    pub async fn configure_topic(
+        &self,
+        name: &TopicName,
+        config: TopicConfig,
+    ) -> Result<(), TopicError> {
+        not_internal(name)?;
+        let name = name.clone();
+        self.blocking(move |core| core.topics.configure(&name, &config)).await
+    }
+
+    /// The names of all topics, sorted, the log's own included.
+    pub fn topics(&self) -> Vec<TopicName> {
+        self.core.topics.names()
+    }
+
+    /// What there is to know of a topic.
+    pub fn describe(&self, name: &TopicName) -> Option<TopicDescription> {
+        self.core.topics.describe(name)
+    }
+
+    /// Appends `batch` and returns where it is.
+    ///
+    /// Durable on return (fdatasync), unless the topic relaxes that.
+    /// # Errors
+    /// [`AppendError`]. After [`AppendError::Poisoned`] the batch may be found in the log at
+    /// the next start; after all others nothing was written.
+    /// # Cancel safety
+    /// Not cancel safe: the batch may be durable without being acknowledged.
+    pub async fn append(
+        &self,
+        at: &TopicPartition,
+        batch: EncodedBatch,
+    ) -> Result<Appended, AppendError> {
+        if at.topic.is_internal() {
+            return Err(AppendError::Internal { at: at.clone() });
+        }
+        let attributes = batch.header().attributes;
+        if attributes.is_control() || attributes.is_transactional() {
+            return Err(AppendError::NotPlain { at: at.clone() });
+        }
+        let partition = self.core.topics.partition(at);
+        let partition =
+            partition.ok_or_else(|| AppendError::UnknownPartition { at: at.clone() })?;
+        partition.append(batch).await
+    }
+
+    /// Reads whole batches, from the one that contains `from`: at least one if there is any,
+    /// else up to `bytes_max`. May wait for the disk: call it where that does no harm.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn read(
+        &self,
+        at: &TopicPartition,
+        from: Offset,
+        bytes_max: usize,
+        isolation: Isolation,
+    ) -> Result<Fetched, ReadError> {
+        self.readable(at)?.read(from, bytes_max, isolation)
+    }
+
+    /// Where the partition begins and how far it can be read.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownPartition`].
+    pub fn offsets(&self, at: &TopicPartition) -> Result<Offsets, ReadError> {
+        Ok(self.readable(at)?.offsets())
+    }
+
+    /// The first record at or after `timestamp_ms`, and its own timestamp. May wait for the
+    /// disk.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn offset_for_timestamp(
+        &self,
+        at: &TopicPartition,
+        timestamp_ms: i64,
+        isolation: Isolation,
+    ) -> Result<Option<(Offset, i64)>, ReadError> {
+        self.readable(at)?.offset_for_timestamp(timestamp_ms, isolation)
+    }
+
+    /// The epoch of the next append.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownPartition`].
+    pub fn leader_epoch(&self, at: &TopicPartition) -> Result<LeaderEpoch, ReadError> {
+        Ok(self.readable(at)?.leader_epoch())
+    }
+
+    /// Wakes when one of the partition's offsets moves.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownPartition`].
+    pub fn subscribe(&self, at: &TopicPartition) -> Result<watch::Receiver<Offsets>, ReadError> {
+        Ok(self.readable(at)?.subscribe())
+    }
+
+    fn readable(&self, at: &TopicPartition) -> Result<Arc<Partition>, ReadError> {
+        let partition = self.core.topics.partition(at);
+        partition.ok_or_else(|| ReadError::UnknownPartition { at: at.clone() })
+    }
+
+    /// A producer id that was never given out before.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn allocate_producer_id(&self) -> io::Result<ProducerId> {
+        self.blocking(|core| core.producer_ids.allocate(&core.environment)).await
+    }
+
+    /// Begins a transaction. Earlier holders of `transactional_id` are fenced, and what they
+    /// left open is aborted (or finished, past its commit point).
+    ///
+    /// # Errors
+    /// [`TransactionError`].
+    /// # Cancel safety
+    /// Cancel safe: at worst an epoch is used up.
+    pub async fn begin(&self, transactional_id: &str) -> Result<Transaction, TransactionError> {
+        self.core.coordinator.begin(&self.core, transactional_id).await
+    }
+
+    /// The offsets that `group` has committed, by partition.
+    pub fn committed(&self, group: &str) -> Vec<(TopicPartition, CommittedOffset)> {
+        self.core.groups.committed(group)
+    }
+
+    /// The names of all groups that have committed offsets.
+    pub fn groups(&self) -> Vec<String> {
+        self.core.groups.names()
+    }
+
+    /// Commits offsets outside of a transaction. Durable on return.
+    ///
+    /// # Errors
+    /// [`GroupError`].
+    /// # Cancel safety
+    /// Not cancel safe: the offsets may count from the next start on.
+    pub async fn commit_offsets(
+        &self,
+        group: &str,
+        offsets: Vec<(TopicPartition, CommittedOffset)>,
+    ) -> Result<(), GroupError> {
+        let now_ms = self.core.environment.clock.now_ms();
+        self.change_offsets(groups::check(group, offsets, now_ms)?).await
+    }
+
+    /// Forgets all offsets of `group`. Durable on return.
+    ///
+    /// # Errors
+    /// [`GroupError`].
+    /// # Cancel safety
+    /// Not cancel safe: the group may be forgotten from the next start on.
+    pub async fn delete_group(&self, group: &str) -> Result<(), GroupError> {
+        self.change_offsets(self.core.groups.changes_without_group(group)).await
+    }
+
+    async fn change_offsets(&self, changes: Vec<groups::Change>) -> Result<(), GroupError> {
+        let _no_rewrite = self.core.rewrites.read().await;
+        self.core.groups.commit(changes, self.core.environment.clock.now_ms()).await
+    }
+
+    /// Deletes the records of a partition before `before`, as far as it is stable, and returns
+    /// where the partition begins then. Whole segments give their space back.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn delete_records(
+        &self,
+        at: &TopicPartition,
+        before: Offset,
+    ) -> Result<Offset, ReadError> {
+        let partition = self.readable(at)?;
+        let start = before.min(partition.offsets().last_stable);
+        let shared = partition.clone();
+        let done = self.core.environment.blocking.start(move || shared.start_at(start)).await;
+        let file = partition.dir().to_path_buf();
+        done.map_err(|source| ReadError::Disk { file, source })?;
+        Ok(partition.offsets().log_start)
+    }
+
+    /// Applies retention, syncs what is overdue, ends abandoned transactions, keeps internal
+    /// topics small. To be called every second or so.
+    pub async fn maintain(&self) {
+        let core = &self.core;
+        core.coordinator.maintain(core).await;
+        for partition in core.topics.partitions() {
+            partition.maintain(core.config.producer_expiry_ms).await;
+        }
+        if let Err(error) = self.rewrite_internal().await {
+            tracing::warn!(%error, "internal topic not rewritten");
+        }
+    }
+
+    async fn rewrite_internal(&self) -> Result<(), GroupError> {
+        let core = &self.core;
+        let is_large = |partition: &Partition| partition.bytes() > core.config.internal_bytes_max;
+        let groups = core.groups.partition();
+        if is_large(core.coordinator.log()) {
+            let _alone = core.rewrites.write().await;
+            core.coordinator.rewrite(core).await?;
+        }
+        if is_large(groups) {
+            let _alone = core.rewrites.write().await;
+            let start = groups.end();
+            let now_ms = core.environment.clock.now_ms();
+            core.groups.commit(core.groups.snapshot(), now_ms).await?;
+            groups.forget_before(start).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable. The folder is free when the last handle is dropped.
+    pub async fn close(&self) {
+        let core = &self.core;
+        if let Err(error) = core.coordinator.complete(core).await {
+            tracing::warn!(%error, "completed transactions not noted");
+        }
+        for partition in core.topics.partitions() {
+            partition.close().await;
+        }
+        tracing::info!("log closed");
+    }
+
+    /// What the log has done since it was opened.
+    pub fn metrics(&self) -> MetricsSnapshot {
+        self.core.metrics.snapshot()
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Core) -> T + Send + 'static,
+    ) -> T {
+        let core = self.core.clone();
+        self.core.environment.blocking.start(move || work(&core)).await
+    }
+}
+
+fn not_internal(name: &TopicName) -> Result<(), TopicError> {
+    if name.is_internal() { Err(TopicError::Internal { name: name.clone() }) } else { Ok(()) }
+}
+
+/// What is opened before anything can be awaited.
+struct Parts {
+    lock: Box<dyn DiskLock>,
+    topics: Topics,
+    producer_ids: ProducerIds,
+}
+
+fn open_parts(
+    dir: &Path,
+    environment: &Environment,
+    config: &LogConfig,
+    metrics: Arc<Metrics>,
+) -> Result<Parts, OpenError> {
+    let disk = &*environment.disk;
+    disk.create_dir_all(dir).map_err(disk_error("create the data folder", dir))?;
+    let lock = take_lock(disk, dir)?;
+    check_format(disk, dir)?;
+    let threads_max = match environment.blocking {
+        Blocking::Threads => config.recovery_threads as usize,
+        Blocking::Inline => 1,
+    };
+    let topics = Topics::open(dir, environment.clone(), metrics, threads_max)?;
+    for name in [transaction::TOPIC, groups::TOPIC] {
+        create_internal(&topics, name)?;
+    }
+    let producer_ids = ProducerIds::open(disk, dir)?;
+    Ok(Parts { lock, topics, producer_ids })
+}
+
+/// Takes the folder's lock, which one host at a time can have.
+pub(crate) fn take_lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, OpenError> {
+    let path = dir.join(LOCK_FILE);
+    disk.lock(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => OpenError::Locked { dir: dir.to_path_buf() },
+        _ => disk_error("lock", &path)(error),
+    })
+}
+
+/// Refuses a folder of another version; marks a new one.
+fn check_format(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
+    let path = dir.join(FORMAT_FILE);
+    match FORMAT.read(disk, &path) {
+        Err(error) if error.is_missing() => {
+            FORMAT.replace(disk, &path, &[]).map_err(disk_error("write", &path))
+        }
+        read => Ok(read.map(drop)?),
+    }
+}
+
+/// Refuses a folder that is no data folder, for those who only look.
+pub(crate) fn require_format(disk: &dyn Disk, dir: &Path) -> Result<(), FrameError> {
+    FORMAT.read(disk, &dir.join(FORMAT_FILE)).map(drop)
+}
+
+fn create_internal(topics: &Topics, name: &str) -> Result<(), OpenError> {
+    let at = internal_at(name)?;
+    if topics.partition(&at).is_some() {
+        return Ok(());
+    }
+    // Kept small by being rewritten, never by age.
+    let config = TopicConfig { retention_ms: None, ..TopicConfig::default() };
+    Ok(topics.create(&at.topic, &config)?)
+}
+
+fn internal(topics: &Topics, name: &str) -> Result<Arc<Partition>, OpenError> {
+    let at = internal_at(name)?;
+    topics.partition(&at).ok_or(OpenError::Read(ReadError::UnknownPartition { at }))
+}
+
+fn internal_at(name: &str) -> Result<TopicPartition, OpenError> {
+    let invalid = |error: NameError| OpenError::Disk {
+        action: "name",
+        path: name.into(),
+        source: io::Error::other(error),
+    };
+    Ok(TopicPartition::new(TopicName::new(name).map_err(invalid)?, PartitionId::new(0)))
+}

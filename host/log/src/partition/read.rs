@@ -1,0 +1,427 @@
+//! Reads whole batches, as they were sent, up to what is stable.
+//!
+//! **What is returned has been checked**: damage on disk is an error with file and byte
+//! position, never bad bytes.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{AbortedTransaction, Health, Offsets, Partition, State};
+use crate::batch::{Batch, BatchError, Batches};
+use crate::disk::DiskFile;
+use crate::identity::{Offset, TopicPartition};
+use crate::segment::{Damage, SegmentIndex, log_path};
+
+/// Which records a reader wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// All that are durable.
+    Uncommitted,
+    /// Only up to the last stable offset, with the list of aborted transactions.
+    Committed,
+}
+
+/// What a read returns: whole batches, perhaps none.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// Whole batches as stored; the first one contains the offset asked for.
+    pub bytes: Bytes,
+    /// Where to read on.
+    pub next: Offset,
+    /// Where the partition begins and ends.
+    pub offsets: Offsets,
+    /// Those that overlap the batches, by first offset; empty for uncommitted reads.
+    pub aborted: Vec<AbortedTransaction>,
+}
+
+impl Fetched {
+    /// The batches of data that count: no markers, and nothing from the aborted transactions.
+    ///
+    /// The first batch can begin before the offset asked for: its records say where they are.
+    pub fn batches(&self) -> FetchedBatches<'_> {
+        FetchedBatches { batches: Batches::new(&self.bytes), aborted: &self.aborted }
+    }
+}
+
+/// The batches of a [`Fetched`] that count.
+#[derive(Clone, Debug)]
+pub struct FetchedBatches<'a> {
+    batches: Batches<'a>,
+    aborted: &'a [AbortedTransaction],
+}
+
+impl FetchedBatches<'_> {
+    fn counts(&self, batch: &Batch<'_>) -> bool {
+        let header = batch.header();
+        let base = header.base_offset;
+        let aborted = |transaction: &AbortedTransaction| {
+            transaction.producer_id == header.producer_id
+                && transaction.first_offset <= base
+                && base <= transaction.last_offset
+        };
+        let attributes = header.attributes;
+        !attributes.is_control()
+            && !(attributes.is_transactional() && self.aborted.iter().any(aborted))
+    }
+}
+
+impl<'a> Iterator for FetchedBatches<'a> {
+    type Item = Result<Batch<'a>, BatchError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.batches.next()? {
+                Ok(batch) if !self.counts(&batch) => {}
+                other => return Some(other),
+            }
+        }
+    }
+}
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// There is no such topic or partition.
+    #[error("there is no partition {at}")]
+    UnknownPartition {
+        /// What was asked for.
+        at: TopicPartition,
+    },
+    /// Deleted already, or not written yet.
+    #[error(
+        "offset {from} of {at} is not between {} and {}",
+        offsets.log_start,
+        offsets.high_watermark
+    )]
+    OutOfRange {
+        /// Where.
+        at: TopicPartition,
+        /// The offset asked for.
+        from: Offset,
+        /// What there is.
+        offsets: Offsets,
+    },
+    /// The file contains something else than was written.
+    #[error("`{}` is damaged at {damage}", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// Where, and what.
+        damage: Damage,
+    },
+    /// The disk said so.
+    #[error("read `{}`", file.display())]
+    Disk {
+        /// The file.
+        file: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+impl ReadError {
+    /// Whether the same read can succeed later.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Disk { .. })
+    }
+
+    /// What the person can do.
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::UnknownPartition { .. } => "list the topics with `tidemill topic list`",
+            Self::OutOfRange { .. } => "start from the earliest or the latest offset",
+            Self::Damaged { .. } => {
+                "look with `tidemill log verify`; restore the file from a backup"
+            }
+            Self::Disk { .. } => "check the disk",
+        }
+    }
+}
+
+/// A part of a segment file that can be read without the partition's lock.
+struct Stretch {
+    base: Offset,
+    file: Arc<dyn DiskFile>,
+    /// A batch starts here, at or before the one that is wanted.
+    start: u64,
+    /// By here the wanted batch has started.
+    found_by: u64,
+    /// Whole batches end here.
+    end: u64,
+}
+
+impl Partition {
+    /// Whole batches from the one that contains `from`, at least one if there is any, else up
+    /// to `bytes_max`.
+    pub(crate) fn read(
+        &self,
+        from: Offset,
+        bytes_max: usize,
+        isolation: Isolation,
+    ) -> Result<Fetched, ReadError> {
+        let (offsets, stretch) = self.locate(from, isolation)?;
+        let Some(stretch) = stretch else {
+            return Ok(Fetched { bytes: Bytes::new(), next: from, offsets, aborted: Vec::new() });
+        };
+        let limit = limit(offsets, isolation);
+        let (bytes, next) = self.read_stretch(&stretch, from, limit, bytes_max)?;
+        self.metrics.read(bytes.len() as u64);
+        let aborted = match isolation {
+            Isolation::Committed => self.state.lock().aborted_between(from, next),
+            Isolation::Uncommitted => Vec::new(),
+        };
+        Ok(Fetched { bytes, next: next.max(from), offsets, aborted })
+    }
+
+    /// The first record at or after `timestamp_ms`, and its own timestamp.
+    pub(crate) fn offset_for_timestamp(
+        &self,
+        timestamp_ms: i64,
+        isolation: Isolation,
+    ) -> Result<Option<(Offset, i64)>, ReadError> {
+        let mut from = match self.segment_for_time(timestamp_ms) {
+            Some(from) => from,
+            None => return Ok(None),
+        };
+        loop {
+            let fetched = self.read(from, 1 << 20, isolation)?;
+            if fetched.bytes.is_empty() {
+                return Ok(None);
+            }
+            if let Some(found) = first_at_or_after(&fetched.bytes, timestamp_ms, from) {
+                return Ok(Some(found));
+            }
+            from = fetched.next;
+        }
+    }
+
+    /// Where to look for `timestamp_ms`; `None` where every record is older.
+    fn segment_for_time(&self, timestamp_ms: i64) -> Option<Offset> {
+        let state = self.state.lock();
+        let closed = state.segments.iter();
+        let segment = closed.clone().find(|segment| segment.max_timestamp_ms >= timestamp_ms);
+        let start = match segment {
+            Some(segment) => {
+                let index = segment.index();
+                index.map_or(segment.base, |index| index.offset_of_time(segment.base, timestamp_ms))
+            }
+            None if state.active.index.max_timestamp_ms() >= timestamp_ms => {
+                state.active.index.offset_of_time(state.active.base, timestamp_ms)
+            }
+            None => return None,
+        };
+        Some(start.max(state.facts.log_start))
+    }
+
+    fn locate(
+        &self,
+        from: Offset,
+        isolation: Isolation,
+    ) -> Result<(Offsets, Option<Stretch>), ReadError> {
+        let state = self.state.lock();
+        let offsets = state.offsets();
+        if state.health == Health::Deleted {
+            return Err(ReadError::UnknownPartition { at: self.at.clone() });
+        }
+        if from < offsets.log_start || from > offsets.high_watermark {
+            return Err(ReadError::OutOfRange { at: self.at.clone(), from, offsets });
+        }
+        if from >= limit(offsets, isolation) {
+            return Ok((offsets, None));
+        }
+        if from >= state.active.base {
+            let active = &state.active;
+            let file = active.file.clone();
+            let stretch = stretch(active.base, file, &active.index, active.bytes, from);
+            return Ok((offsets, Some(stretch)));
+        }
+        let after = state.segments.partition_point(|segment| segment.base <= from);
+        let segment = after.checked_sub(1).and_then(|index| state.segments.get(index)).cloned();
+        // The file may have to be opened: not under the lock.
+        drop(state);
+        let Some(segment) = segment else {
+            return Err(ReadError::OutOfRange { at: self.at.clone(), from, offsets });
+        };
+        match segment.load(&*self.environment.disk, &self.dir) {
+            Ok(loaded) => {
+                let (base, bytes) = (segment.base, segment.bytes);
+                Ok((offsets, Some(stretch(base, loaded.file, &loaded.index, bytes, from))))
+            }
+            // Retention was faster.
+            Err(_) if self.offsets().log_start > from => {
+                let offsets = self.offsets();
+                Err(ReadError::OutOfRange { at: self.at.clone(), from, offsets })
+            }
+            Err(source) => Err(ReadError::Disk { file: log_path(&self.dir, segment.base), source }),
+        }
+    }
+
+    fn read_stretch(
+        &self,
+        stretch: &Stretch,
+        from: Offset,
+        limit: Offset,
+        bytes_max: usize,
+    ) -> Result<(Bytes, Offset), ReadError> {
+        let ahead = stretch.found_by - stretch.start;
+        let wanted = ahead.saturating_add(bytes_max as u64);
+        let mut bytes = self.fill(stretch, stretch.start, wanted)?;
+        let mut start = stretch.start;
+        loop {
+            let whole = walk(&bytes, start, from, limit, bytes_max);
+            match whole.map_err(|damage| self.damaged(stretch, damage))? {
+                Walk::Found { first, end, next } => {
+                    let mut bytes = bytes.freeze();
+                    bytes.truncate(end);
+                    return Ok((bytes.slice(first..), next));
+                }
+                // One batch is larger than what was asked for: it alone, then.
+                Walk::Short { at, needed }
+                    if needed as u64 <= stretch.end - (start + at as u64) =>
+                {
+                    start += at as u64;
+                    bytes = self.fill(stretch, start, needed as u64)?;
+                }
+                Walk::Short { at, needed } => {
+                    let present = bytes.len() - at;
+                    let kind = BatchError::Truncated { needed, present }.into();
+                    let damage = Damage { position: start + at as u64, offset: from, kind };
+                    return Err(self.damaged(stretch, damage));
+                }
+            }
+        }
+    }
+
+    fn fill(&self, stretch: &Stretch, start: u64, wanted: u64) -> Result<BytesMut, ReadError> {
+        let length = wanted.min(stretch.end.saturating_sub(start));
+        let mut bytes = BytesMut::zeroed(usize::try_from(length).unwrap_or(0));
+        let read = stretch.file.read_at(&mut bytes, start).map_err(|source| ReadError::Disk {
+            file: log_path(&self.dir, stretch.base),
+            source,
+        })?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    fn damaged(&self, stretch: &Stretch, damage: Damage) -> ReadError {
+        ReadError::Damaged { file: log_path(&self.dir, stretch.base), damage }
+    }
+}
+
+impl State {
+    /// The aborted transactions with records in `from..next`.
+    fn aborted_between(&self, from: Offset, next: Offset) -> Vec<AbortedTransaction> {
+        // The marker may be in a later segment than the records.
+        let closed = self.segments.iter().filter(|segment| segment.next > from);
+        let all = closed.flat_map(|segment| &segment.aborted).chain(&self.active.aborted);
+        let overlapping =
+            all.filter(|aborted| aborted.first_offset < next && aborted.last_offset >= from);
+        let mut found: Vec<_> = overlapping.copied().collect();
+        found.sort_unstable_by_key(|aborted| aborted.first_offset);
+        found
+    }
+}
+
+fn limit(offsets: Offsets, isolation: Isolation) -> Offset {
+    match isolation {
+        Isolation::Uncommitted => offsets.high_watermark,
+        Isolation::Committed => offsets.last_stable,
+    }
+}
+
+fn stretch(
+    base: Offset,
+    file: Arc<dyn DiskFile>,
+    index: &SegmentIndex,
+    end: u64,
+    from: Offset,
+) -> Stretch {
+    let start = index.position_of(base, from);
+    Stretch { base, file, start, found_by: index.position_after(start).unwrap_or(end), end }
+}
+
+/// What was found in a piece of a segment.
+enum Walk {
+    /// The wanted batches, as a range of the piece.
+    Found { first: usize, end: usize, next: Offset },
+    /// The batch at `at` is the first of interest and not there whole.
+    Short { at: usize, needed: usize },
+}
+
+/// Finds the batches from the one that contains `from`, within `limit` and `bytes_max`.
+fn walk(
+    bytes: &[u8],
+    start: u64,
+    from: Offset,
+    limit: Offset,
+    bytes_max: usize,
+) -> Result<Walk, Damage> {
+    let mut at = 0;
+    let mut found: Option<(usize, Offset)> = None;
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let batch = match Batch::parse_front(rest) {
+            Ok(batch) => batch,
+            Err(BatchError::Truncated { needed, .. }) => {
+                return Ok(match found {
+                    Some((first, next)) => Walk::Found { first, end: at, next },
+                    None => Walk::Short { at, needed },
+                });
+            }
+            Err(error) => return damage_or(found, at, start, from, error),
+        };
+        let header = batch.header();
+        let next = header.next_offset();
+        if next > from {
+            let first = found.map_or(at, |(first, _)| first);
+            if found.is_some() && at + header.bytes - first > bytes_max {
+                return Ok(Walk::Found { first, end: at, next: header.base_offset });
+            }
+            if let Err(error) = batch.verify() {
+                return damage_or(found, at, start, from, error);
+            }
+            found = Some((first, next));
+        }
+        at += header.bytes;
+        if let Some((first, next)) = found.filter(|(_, next)| *next >= limit) {
+            return Ok(Walk::Found { first, end: at, next });
+        }
+    }
+}
+
+/// The batches before the damage are good; the next read reports it.
+fn damage_or(
+    found: Option<(usize, Offset)>,
+    at: usize,
+    start: u64,
+    from: Offset,
+    error: BatchError,
+) -> Result<Walk, Damage> {
+    match found {
+        Some((first, next)) => Ok(Walk::Found { first, end: at, next }),
+        None => Err(Damage { position: start + at as u64, offset: from, kind: error.into() }),
+    }
+}
+
+fn first_at_or_after(bytes: &[u8], timestamp_ms: i64, from: Offset) -> Option<(Offset, i64)> {
+    for batch in Batches::new(bytes).flatten() {
+        let header = batch.header();
+        if header.max_timestamp_ms < timestamp_ms || header.attributes.is_control() {
+            continue;
+        }
+        let Ok(records) = batch.records() else {
+            // Compressed: the batch as a whole is as near as it gets.
+            return Some((header.base_offset, header.max_timestamp_ms));
+        };
+        let found = records
+            .flatten()
+            .find(|record| record.timestamp_ms >= timestamp_ms && record.offset >= from);
+        if let Some(record) = found {
+            return Some((record.offset, record.timestamp_ms));
+        }
+    }
+    None
+}

@@ -1,0 +1,101 @@
+//! What must survive of a partition beside its records: where it starts, and its epochs.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::disk::Disk;
+use crate::framed::{Format, FrameError};
+use crate::identity::{LeaderEpoch, Offset};
+
+const FORMAT: Format = Format { magic: *b"TMPART\0\0", version: 1, name: "partition state" };
+
+/// One leader epoch and its first offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EpochStart {
+    pub epoch: LeaderEpoch,
+    pub start: Offset,
+}
+
+/// The durable facts of a partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Durable {
+    /// Records before it are deleted, whether their files are gone yet or not.
+    pub log_start: Offset,
+    /// Ascending in both fields; never empty.
+    pub epochs: Vec<EpochStart>,
+}
+
+impl Durable {
+    pub(crate) fn new() -> Self {
+        let first = EpochStart { epoch: LeaderEpoch::new(0), start: Offset::ZERO };
+        Self { log_start: Offset::ZERO, epochs: vec![first] }
+    }
+
+    /// The epoch of the next append.
+    pub(crate) fn epoch(&self) -> LeaderEpoch {
+        self.epochs.last().map_or(LeaderEpoch::new(0), |last| last.epoch)
+    }
+
+    /// The epoch of the record at `offset`.
+    pub(crate) fn epoch_at(&self, offset: Offset) -> LeaderEpoch {
+        let after = self.epochs.partition_point(|entry| entry.start <= offset);
+        let entry = after.checked_sub(1).and_then(|index| self.epochs.get(index));
+        entry.map_or(LeaderEpoch::new(0), |entry| entry.epoch)
+    }
+
+    /// Begins a new epoch at `start`; those that began there or later had no record to keep.
+    pub(crate) fn bump_epoch(&mut self, start: Offset) {
+        let epoch = LeaderEpoch::new(self.epoch().get().saturating_add(1));
+        self.epochs.retain(|entry| entry.start < start);
+        self.epochs.push(EpochStart { epoch, start });
+    }
+
+    /// Moves the start; epochs that ended before it are forgotten.
+    pub(crate) fn start_at(&mut self, log_start: Offset) {
+        self.log_start = log_start;
+        let current = self.epochs.partition_point(|entry| entry.start <= log_start);
+        self.epochs.drain(..current.saturating_sub(1));
+    }
+
+    pub(crate) fn path(dir: &Path) -> PathBuf {
+        dir.join("partition.state")
+    }
+
+    pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Self, FrameError> {
+        let path = Self::path(dir);
+        let payload = FORMAT.read(disk, &path)?;
+        let parsed: Result<Self, _> = serde_json::from_slice(&payload);
+        parsed.map_err(|error| FrameError::Damaged {
+            name: FORMAT.name,
+            path,
+            position: 20,
+            what: error.to_string(),
+        })
+    }
+
+    pub(crate) fn write(&self, disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+        FORMAT.replace(disk, &Self::path(dir), &serde_json::to_vec(self)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_by_offset() {
+        let mut durable = Durable::new();
+        durable.bump_epoch(Offset::new(10));
+        durable.bump_epoch(Offset::new(10));
+        durable.bump_epoch(Offset::new(20));
+        let at = |offset| durable.epoch_at(Offset::new(offset)).get();
+        assert_eq!([at(0), at(9), at(10), at(19), at(20), at(99)], [0, 0, 2, 2, 3, 3]);
+        let mut later = durable.clone();
+        later.start_at(Offset::new(15));
+        assert_eq!(later.epoch_at(Offset::new(15)).get(), 2);
+        assert_eq!(later.epochs.len(), 2);
+    }
+}
