@@ -16,7 +16,7 @@ use super::exchange::Collected;
 use super::plan::BatchPlan;
 use super::state::{StateOutput, StateTask, TaskState};
 use super::watermark::WatermarkState;
-use crate::broker::{Broker, BrokerError, Commit, Committed, Output, Producer, TopicPartition};
+use crate::broker::{BrokerError, Commit, Committed, Output, Producer, TopicPartition};
 use crate::checkpoint::{
     CheckpointError, CheckpointStore, FileKind, MANIFEST_FORMAT, Manifest, Pointer, SourceOffset, StateFile,
 };
@@ -25,6 +25,7 @@ use crate::graph::Graph;
 use crate::pool::{Lane, Lost};
 use crate::progress::{SinkProgress, StateOperator};
 use crate::sinks::{FileSinks, SinkFileError};
+use crate::ingest::IngestError;
 use crate::spec::SinkOutput;
 
 /// A batch that could not be done.
@@ -50,6 +51,9 @@ pub enum BatchError {
     /// A sink outside the log failed.
     #[error("a sink failed")]
     Sink(#[from] SinkFileError),
+    /// A source outside the log failed.
+    #[error("a source failed")]
+    Ingest(#[from] IngestError),
     /// What was committed does not fit together.
     #[error("restore the pipeline: {reason}")]
     Restore {
@@ -70,6 +74,7 @@ impl BatchError {
             Self::Broker(error) => error.is_retryable(),
             Self::Checkpoint(error) => error.is_retryable(),
             Self::Sink(error) => error.is_retryable(),
+            Self::Ingest(error) => error.is_retryable(),
         }
     }
 

@@ -157,7 +157,7 @@ impl Batches {
     async fn run_batches(&mut self, ingests: &[Ingest], stop: &mut watch::Receiver<bool>) -> Result<End, BatchError> {
         loop {
             if let Some(error) = ingests.iter().find_map(Ingest::failure) {
-                return Err(error);
+                return Err(error.into());
             }
             match self.next(stop).await? {
                 Next::End(end) => return Ok(end),

@@ -110,7 +110,8 @@ impl Pipeline {
         let outside = self.spec.sources.iter().filter(|source| !matches!(source.input, SourceInput::Topic(_)));
         let mut ingests = Vec::new();
         for source in outside {
-            ingests.push(Ingest::start(&self.spec, source, &self.host).await?);
+            let (broker, clock) = (Arc::clone(&self.host.broker), Arc::clone(&self.host.clock));
+            ingests.push(Ingest::start(&self.spec.name, source, broker, clock).await?);
         }
         Ok(ingests)
     }
