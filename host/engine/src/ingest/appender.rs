@@ -9,6 +9,7 @@ use tidemill_log::EncodedBatch;
 use tokio::sync::watch;
 
 use super::error::IngestError;
+use super::told_to_stop;
 use crate::broker::{Broker, BrokerError, Commit, Committed, Output, Producer, TopicPartition};
 
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -130,8 +131,7 @@ impl Appender {
 
     async fn pause(&mut self, pause: Duration) -> Result<(), IngestError> {
         tokio::select! {
-            // An error means that nobody can stop it any more, which stops it too.
-            _ = self.stopped.wait_for(|stopped| *stopped) => Err(IngestError::Stopped),
+            () = told_to_stop(&mut self.stopped) => Err(IngestError::Stopped),
             () = tokio::time::sleep(pause) => Ok(()),
         }
     }

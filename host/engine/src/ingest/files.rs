@@ -13,6 +13,7 @@ use super::appender::{Appender, Moved};
 use super::error::IngestError;
 use super::lines::Lines;
 use super::tail::{Found, Tail};
+use super::told_to_stop;
 use crate::clock::Clock;
 
 /// Files that have nothing new are looked at this often.
@@ -54,10 +55,13 @@ impl Files {
             if self.round(None).await? {
                 continue;
             }
-            tokio::select! {
-                _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
-                Some(done) = drains.recv() => return self.drain(done, &stopped).await,
-                () = tokio::time::sleep(POLL_INTERVAL) => {}
+            let request = tokio::select! {
+                () = told_to_stop(&mut stopped) => return Ok(()),
+                Some(done) = drains.recv() => Some(done),
+                () = tokio::time::sleep(POLL_INTERVAL) => None,
+            };
+            if let Some(done) = request {
+                return self.drain(done, &stopped).await;
             }
         }
     }

@@ -85,7 +85,7 @@ mod tests {
     fn values(batches: &[EncodedBatch]) -> Vec<Vec<u8>> {
         let mut values = Vec::new();
         for batch in batches {
-            for record in batch.as_batch().unwrap().records() {
+            for record in batch.as_batch().unwrap().records().unwrap() {
                 let record = record.unwrap();
                 assert_eq!(record.key, None);
                 values.push(record.value.unwrap().to_vec());

@@ -138,3 +138,9 @@ fn note(ended: Result<(), IngestError>, failure: &Mutex<Option<IngestError>>) {
         Err(error) => *failure.lock() = Some(error),
     }
 }
+
+/// Returns once it is told to stop, or once nobody is left who could tell. Cancel safe.
+async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+    // The borrow inside of the answer must not live on.
+    drop(stopped.wait_for(|stopped| *stopped).await);
+}

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::appender::Appender;
 use super::error::IngestError;
 use super::lines::Lines;
+use super::told_to_stop;
 use crate::clock::Clock;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,7 +57,7 @@ impl Socket {
         let mut pause = RECONNECT_PAUSE_MIN;
         loop {
             let connected = tokio::select! {
-                _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
+                () = told_to_stop(&mut stopped) => return Ok(()),
                 connected = connect(self.address) => connected,
             };
             match connected {
@@ -70,7 +71,7 @@ impl Socket {
                 }
             }
             tokio::select! {
-                _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
+                () = told_to_stop(&mut stopped) => return Ok(()),
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(RECONNECT_PAUSE_MAX),
             }
         }
@@ -89,7 +90,7 @@ impl Socket {
         loop {
             buffer.reserve(READ_BYTES);
             let read = tokio::select! {
-                _ = stopped.wait_for(|stopped| *stopped) => {
+                () = told_to_stop(stopped) => {
                     self.commit(&mut lines).await?;
                     return Ok(Ended::Stopped);
                 }

@@ -1,7 +1,7 @@
 //! Finds the files of a pattern and reads what is new in them. Blocking; no log in sight.
 //! **Memory is bounded**: one round reads `ROUND_BYTES_MAX` and a line at most.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
