@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_limit_is_shared_by_lag() {
         let facts = [partition(0, 0, 0, 900, 0), partition(1, 0, 0, 100, 0)];
-        let ranges = plan_ranges(&facts, Some(100, 0), u64::MAX);
+        let ranges = plan_ranges(&facts, Some(100), u64::MAX, 0);
         assert_eq!(ranges.iter().map(|range| range.to - range.from).sum::<i64>(), 100);
         assert!(ranges.iter().all(|range| range.to > range.from), "none starves: {ranges:?}");
     }

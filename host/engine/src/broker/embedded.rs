@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tidemill_log::{
-    CommittedOffset, Isolation, Log, Offset, PartitionId, TopicConfig, TopicName, TransactionError,
+    Blocking, CommittedOffset, Isolation, Log, Offset, PartitionId, TopicConfig, TopicName,
+    TransactionError,
 };
 
 use super::{Bounds, Broker, BrokerError, Commit, Committed, Fetched, Producer, TopicPartition};
@@ -14,15 +15,17 @@ use super::{Bounds, Broker, BrokerError, Commit, Committed, Fetched, Producer, T
 /// The log of this process.
 pub struct Embedded {
     log: Arc<Log>,
+    /// Where reads run, which may wait for the disk.
+    blocking: Blocking,
     /// By transactional id: how many producers there have been. Only the last one may commit.
     generations: Arc<Mutex<HashMap<String, u64>>>,
 }
 
 impl Embedded {
-    /// A broker over `log`.
+    /// A broker over `log`, whose reads run where `blocking` says.
     #[must_use]
-    pub fn new(log: Arc<Log>) -> Self {
-        Self { log, generations: Arc::default() }
+    pub fn new(log: Arc<Log>, blocking: Blocking) -> Self {
+        Self { log, blocking, generations: Arc::default() }
     }
 }
 
@@ -54,21 +57,38 @@ impl Broker for Embedded {
         Ok(partitions)
     }
 
-    async fn bounds(&self, at: &TopicPartition) -> Result<Bounds, BrokerError> {
-        let offsets = self.log.offsets(&name_of(at)?).ok_or_else(|| unknown(at))?;
-        let bytes = self.log.bytes(&name_of(at)?).unwrap_or_default();
-        Ok(Bounds { start: offsets.log_start.get(), end: offsets.last_stable.get(), bytes })
+    async fn bounds(&self, topic: &str) -> Result<Vec<Bounds>, BrokerError> {
+        let unknown = || BrokerError::Unknown { topic: topic.to_owned(), partition: 0 };
+        let name = TopicName::new(topic).map_err(|_| unknown())?;
+        let described = self.log.describe(&name).ok_or_else(unknown)?;
+        let bounds = described.partitions.into_iter().map(|(offsets, bytes)| Bounds {
+            start: offsets.log_start.get(),
+            end: offsets.last_stable.get(),
+            bytes,
+        });
+        Ok(bounds.collect())
     }
 
-    async fn fetch(&self, at: &TopicPartition, from: i64, to: i64, bytes_max: usize) -> Result<Fetched, BrokerError> {
-        let read = self.log.read(&name_of(at)?, Offset::new(from), bytes_max, Isolation::ReadCommitted).await;
-        let fetched = read.map_err(|error| {
-            let retryable = error.is_retryable();
-            failed(format!("read {at} from offset {from}"), retryable, error)
-        })?;
+    async fn fetch(
+        &self,
+        at: &TopicPartition,
+        from: i64,
+        to: i64,
+        bytes_max: usize,
+    ) -> Result<Fetched, BrokerError> {
+        let (log, name) = (Arc::clone(&self.log), name_of(at)?);
+        let read = move || log.read(&name, Offset::new(from), bytes_max, Isolation::Committed);
+        let read = match self.blocking {
+            Blocking::Inline => read(),
+            Blocking::Threads => tokio::task::spawn_blocking(read)
+                .await
+                .unwrap_or_else(|lost| std::panic::resume_unwind(lost.into_panic())),
+        };
+        let action = || format!("read {at} from offset {from}");
+        let fetched = read.map_err(|error| failed(action(), error.is_retryable(), error))?;
         let mut batches = Vec::new();
         for batch in fetched.batches() {
-            let batch = batch.map_err(|error| failed(format!("read {at} from offset {from}"), false, error))?;
+            let batch = batch.map_err(|error| failed(action(), false, error))?;
             if batch.header().base_offset.get() >= to {
                 break;
             }
@@ -80,7 +100,7 @@ impl Broker for Embedded {
     async fn wait_for_records(&self, positions: &[(TopicPartition, i64)]) -> Result<(), BrokerError> {
         let mut waits = Vec::new();
         for (at, position) in positions {
-            let mut offsets = self.log.subscribe(&name_of(at)?).ok_or_else(|| unknown(at))?;
+            let mut offsets = self.log.subscribe(&name_of(at)?).map_err(|_| unknown(at))?;
             let position = *position;
             // A partition that is deleted while we wait shows when it is asked for next.
             waits.push(Box::pin(async move {

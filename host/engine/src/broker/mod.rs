@@ -14,6 +14,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use embedded::Embedded;
+pub use tidemill_log::Blocking;
 
 /// One partition of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -141,8 +142,8 @@ pub trait Broker: Send + Sync + 'static {
     /// Creates the topic unless it is there; gives back how many partitions it has.
     async fn ensure_topic(&self, topic: &str, partitions: u32) -> Result<u32, BrokerError>;
 
-    /// What can be read of a partition just now.
-    async fn bounds(&self, at: &TopicPartition) -> Result<Bounds, BrokerError>;
+    /// What can be read of each partition of a topic just now.
+    async fn bounds(&self, topic: &str) -> Result<Vec<Bounds>, BrokerError>;
 
     /// Reads committed records from `from` up to `to`, about `bytes_max` bytes and at least one batch.
     async fn fetch(&self, at: &TopicPartition, from: i64, to: i64, bytes_max: usize) -> Result<Fetched, BrokerError>;

@@ -24,6 +24,7 @@ mod tests;
 pub use compaction::decide_compaction;
 pub use error::{CheckpointError, Damage};
 pub use garbage::{Collected, Keep};
+pub use location::{Opened, open_location};
 pub use manifest::{
     FileKind, MANIFEST_FORMAT, Manifest, OperatorWatermark, SourceOffset, StateFile,
 };

@@ -93,6 +93,12 @@ impl CheckpointStore {
         Self { store, prefix, location, pipeline, ids, pending: Arc::default() }
     }
 
+    /// A new unique name, for a run of the pipeline.
+    #[must_use]
+    pub fn new_id(&self) -> String {
+        (self.ids)().to_string()
+    }
+
     /// Where checkpoints are kept, as a person knows it.
     #[must_use]
     pub fn location(&self) -> &str {

@@ -106,12 +106,12 @@ async fn positions(graph: &Graph, committed: &[Committed], host: &Surroundings) 
     let mut positions = Vec::new();
     let mut must_commit = false;
     for (index, source) in graph.sources.iter().enumerate() {
-        for partition in 0..source.partitions {
+        let bounds = host.broker.bounds(&source.topic).await?;
+        for (partition, bounds) in (0..source.partitions).zip(bounds) {
             let at = TopicPartition { topic: source.topic.clone(), partition };
             let next = match committed.iter().find(|position| position.at == at) {
                 Some(position) => position.offset,
                 None => {
-                    let bounds = host.broker.bounds(&at).await?;
                     must_commit |= source.start == Start::Latest;
                     match source.start {
                         Start::Earliest => bounds.start,

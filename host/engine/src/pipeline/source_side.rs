@@ -8,15 +8,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::try_join_all;
-
 use super::surroundings::Surroundings;
 use crate::batch::chain::TaskOutput;
 use crate::batch::finish::{BatchError, Mapped};
 use crate::batch::plan::{BatchPlan, PartitionFacts, plan_ranges};
 use crate::batch::read::{Slice, run_source};
 use crate::batch::watermark::{WatermarkState, Watermarks};
-use crate::broker::TopicPartition;
+use crate::broker::{Bounds, TopicPartition};
 use crate::graph::{Graph, Target, WindowClock};
 use crate::pool::Lost;
 use crate::progress::{Durations, SourceProgress};
@@ -88,12 +86,17 @@ impl SourceSide {
     /// # Errors
     /// The log does not answer.
     pub async fn facts(&self) -> Result<Vec<PartitionFacts>, BatchError> {
-        let asked = self.positions.iter().map(|position| async move {
-            let mut bounds = self.host.broker.bounds(&position.at).await?;
+        let bounds = self.bounds().await?;
+        let facts = self.positions.iter().zip(bounds).map(|(position, mut bounds)| {
             bounds.end = position.end.map_or(bounds.end, |end| end.min(bounds.end));
-            Ok::<_, BatchError>(PartitionFacts { source: position.source, at: position.at.clone(), position: position.next, bounds })
+            PartitionFacts {
+                source: position.source,
+                at: position.at.clone(),
+                position: position.next,
+                bounds,
+            }
         });
-        try_join_all(asked).await
+        Ok(facts.collect())
     }
 
     /// Fixes the ends of all partitions: later records are left for the next start.
@@ -101,10 +104,23 @@ impl SourceSide {
     /// # Errors
     /// The log does not answer.
     pub async fn fix_ends(&mut self) -> Result<(), BatchError> {
-        for position in &mut self.positions {
-            position.end = Some(self.host.broker.bounds(&position.at).await?.end);
+        let bounds = self.bounds().await?;
+        for (position, bounds) in self.positions.iter_mut().zip(bounds) {
+            position.end = Some(bounds.end);
         }
         Ok(())
+    }
+
+    /// One for each position, in their order: by source, then by partition.
+    async fn bounds(&self) -> Result<Vec<Bounds>, BatchError> {
+        let mut bounds = Vec::with_capacity(self.positions.len());
+        for source in &self.graph.sources {
+            let mut of_topic = self.host.broker.bounds(&source.topic).await?;
+            // Partitions that were added since the start are read from the next start on.
+            of_topic.truncate(source.partitions as usize);
+            bounds.extend(of_topic);
+        }
+        Ok(bounds)
     }
 
     /// The watermarks that a batch planned now would run under.

@@ -1,0 +1,8 @@
+//! Pipelines on a simulated machine: crashes at every step, and streams cut in every way.
+//!
+//! `TIDEMILL_SEED` replays one seed, `TIDEMILL_SEEDS` says how many there are.
+
+mod crash;
+mod invariance;
+mod store;
+mod world;
