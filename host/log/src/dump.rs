@@ -10,7 +10,7 @@ use crate::disk::{Disk, DiskFile, DiskLock, OpenMode};
 use crate::environment::Environment;
 use crate::framed::FrameError;
 use crate::identity::TopicPartition;
-use crate::log::{OpenError, require_format, take_lock};
+use crate::open::{OpenError, require_format, take_lock};
 use crate::partition::RecoveryError;
 use crate::segment::{base_of, log_path};
 use crate::topics::partition_dirs;

@@ -17,6 +17,7 @@ mod identity;
 
 mod config;
 mod log;
+mod open;
 mod topics;
 
 mod partition;
@@ -55,8 +56,9 @@ pub use identity::{
     LeaderEpoch, NameError, Offset, PartitionId, ProducerEpoch, ProducerId, Sequence, TopicName,
     TopicPartition,
 };
-pub use log::{Log, OpenError};
+pub use log::Log;
 pub use metrics::{MetricsSnapshot, SYNC_BUCKETS_MICROS};
+pub use open::OpenError;
 pub use partition::{
     AbortedTransaction, AppendError, Appended, Fetched, FetchedBatches, Isolation, Offsets,
     ProducerError, ReadError, RecoveryError,

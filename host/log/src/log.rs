@@ -1,110 +1,22 @@
 //! The way in: open a data folder, then append, read and commit.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::batch::EncodedBatch;
-use crate::config::{ConfigError, LogConfig, TopicConfig};
-use crate::disk::{Disk, DiskLock};
-use crate::environment::{Blocking, Environment};
-use crate::framed::{Format, FrameError};
+use crate::config::{LogConfig, TopicConfig};
+use crate::disk::DiskLock;
+use crate::environment::Environment;
 use crate::groups::{self, CommittedOffset, GroupError, Groups};
-use crate::identity::{
-    LeaderEpoch, NameError, Offset, PartitionId, ProducerId, TopicName, TopicPartition,
-};
+use crate::identity::{LeaderEpoch, Offset, ProducerId, TopicName, TopicPartition};
 use crate::metrics::{Metrics, MetricsSnapshot};
-use crate::partition::{
-    AppendError, Appended, Fetched, Isolation, Offsets, Partition, ReadError, RecoveryError,
-};
+use crate::open::{OpenError, Parts, internal, open_parts};
+use crate::partition::{AppendError, Appended, Fetched, Isolation, Offsets, Partition, ReadError};
 use crate::topics::{TopicDescription, TopicError, Topics};
 use crate::transaction::{self, Coordinator, ProducerIds, Transaction, TransactionError};
-
-const FORMAT: Format = Format { magic: *b"TMDATA\0\0", version: 1, name: "data folder" };
-const FORMAT_FILE: &str = "tidemill.data";
-const LOCK_FILE: &str = "lock";
-
-/// Why a data folder could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process, or another part of this one, has it open.
-    #[error("the data folder `{}` is in use by another host", dir.display())]
-    Locked {
-        /// The folder.
-        dir: PathBuf,
-    },
-    /// The disk said so.
-    #[error("{action} `{}`", path.display())]
-    Disk {
-        /// What was tried.
-        action: &'static str,
-        /// With which file or folder.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// A setting is out of bounds.
-    #[error("settings of the log")]
-    Config(#[from] ConfigError),
-    /// A file of ours is damaged, or of an unknown kind or version.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// A partition is damaged.
-    #[error("open the partitions")]
-    Recovery(#[from] RecoveryError),
-    /// An internal topic could not be made.
-    #[error("create the internal topics")]
-    Topic(#[from] TopicError),
-    /// An internal topic could not be read.
-    #[error("read the internal topics")]
-    Read(#[from] ReadError),
-    /// The ends of transactions could not be written.
-    #[error("finish the transactions that were left open")]
-    Append(#[from] AppendError),
-    /// Another version of Tidemill wrote the log of transactions.
-    #[error("the record at offset {offset} of {} is not understood", transaction::TOPIC)]
-    TransactionRecord {
-        /// Its batch's offset.
-        offset: Offset,
-    },
-}
-
-impl OpenError {
-    /// Whether opening can succeed later.
-    pub const fn is_retryable(&self) -> bool {
-        match self {
-            Self::Locked { .. } | Self::Disk { .. } => true,
-            Self::Frame(error) => error.is_retryable(),
-            Self::Recovery(error) => error.is_retryable(),
-            Self::Topic(error) => error.is_retryable(),
-            Self::Read(error) => error.is_retryable(),
-            Self::Append(error) => error.is_retryable(),
-            Self::Config(_) | Self::TransactionRecord { .. } => false,
-        }
-    }
-
-    /// What the person can do.
-    pub const fn hint(&self) -> &'static str {
-        match self {
-            Self::Locked { .. } => "stop the other host, or choose another folder with --data",
-            Self::Disk { .. } => "check the folder's permissions and the disk's space",
-            Self::Config(_) => "choose a value within the bounds",
-            Self::Frame(error) => error.hint(),
-            Self::Recovery(error) => error.hint(),
-            Self::Topic(error) => error.hint(),
-            Self::Read(error) => error.hint(),
-            Self::Append(error) => error.hint(),
-            Self::TransactionRecord { .. } => "start the version of Tidemill that wrote the folder",
-        }
-    }
-}
-
-fn disk_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
-    let path = path.to_path_buf();
-    move |source| OpenError::Disk { action, path, source }
-}
 
 /// What all parts of an open log share.
 pub(crate) struct Core {
@@ -458,82 +370,4 @@ impl Log {
 
 fn not_internal(name: &TopicName) -> Result<(), TopicError> {
     if name.is_internal() { Err(TopicError::Internal { name: name.clone() }) } else { Ok(()) }
-}
-
-/// What is opened before anything can be awaited.
-struct Parts {
-    lock: Box<dyn DiskLock>,
-    topics: Topics,
-    producer_ids: ProducerIds,
-}
-
-fn open_parts(
-    dir: &Path,
-    environment: &Environment,
-    config: &LogConfig,
-    metrics: Arc<Metrics>,
-) -> Result<Parts, OpenError> {
-    let disk = &*environment.disk;
-    disk.create_dir_all(dir).map_err(disk_error("create the data folder", dir))?;
-    let lock = take_lock(disk, dir)?;
-    check_format(disk, dir)?;
-    let threads_max = match environment.blocking {
-        Blocking::Threads => config.recovery_threads as usize,
-        Blocking::Inline => 1,
-    };
-    let topics = Topics::open(dir, environment.clone(), metrics, threads_max)?;
-    for name in [transaction::TOPIC, groups::TOPIC] {
-        create_internal(&topics, name)?;
-    }
-    let producer_ids = ProducerIds::open(disk, dir)?;
-    Ok(Parts { lock, topics, producer_ids })
-}
-
-/// Takes the folder's lock, which one host at a time can have.
-pub(crate) fn take_lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, OpenError> {
-    let path = dir.join(LOCK_FILE);
-    disk.lock(&path).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => OpenError::Locked { dir: dir.to_path_buf() },
-        _ => disk_error("lock", &path)(error),
-    })
-}
-
-/// Refuses a folder of another version; marks a new one.
-fn check_format(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
-    let path = dir.join(FORMAT_FILE);
-    match FORMAT.read(disk, &path) {
-        Err(error) if error.is_missing() => {
-            FORMAT.replace(disk, &path, &[]).map_err(disk_error("write", &path))
-        }
-        read => Ok(read.map(drop)?),
-    }
-}
-
-/// Refuses a folder that is no data folder, for those who only look.
-pub(crate) fn require_format(disk: &dyn Disk, dir: &Path) -> Result<(), FrameError> {
-    FORMAT.read(disk, &dir.join(FORMAT_FILE)).map(drop)
-}
-
-fn create_internal(topics: &Topics, name: &str) -> Result<(), OpenError> {
-    let at = internal_at(name)?;
-    if topics.partition(&at).is_some() {
-        return Ok(());
-    }
-    // Kept small by being rewritten, never by age.
-    let config = TopicConfig { retention_ms: None, ..TopicConfig::default() };
-    Ok(topics.create(&at.topic, &config)?)
-}
-
-fn internal(topics: &Topics, name: &str) -> Result<Arc<Partition>, OpenError> {
-    let at = internal_at(name)?;
-    topics.partition(&at).ok_or(OpenError::Read(ReadError::UnknownPartition { at }))
-}
-
-fn internal_at(name: &str) -> Result<TopicPartition, OpenError> {
-    let invalid = |error: NameError| OpenError::Disk {
-        action: "name",
-        path: name.into(),
-        source: io::Error::other(error),
-    };
-    Ok(TopicPartition::new(TopicName::new(name).map_err(invalid)?, PartitionId::new(0)))
 }

@@ -7,8 +7,11 @@
 mod append;
 mod sync;
 
+mod fetched;
 mod read;
+mod walk;
 
+mod listing;
 mod recovery;
 mod retention;
 
@@ -24,10 +27,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use append::{AppendError, Appended};
+pub use fetched::{Fetched, FetchedBatches, Isolation};
 pub(crate) use mark::Mark;
 pub use producers::ProducerError;
 pub(crate) use producers::{OpenTransaction, Producers};
-pub use read::{Fetched, FetchedBatches, Isolation, ReadError};
+pub use read::ReadError;
 pub(crate) use recovery::Opening;
 pub use recovery::RecoveryError;
 pub(crate) use state_file::Durable;

@@ -8,6 +8,7 @@
 mod record;
 
 mod coordinator;
+mod markers;
 mod producer_ids;
 
 mod recovery;

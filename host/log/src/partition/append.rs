@@ -201,15 +201,17 @@ impl Partition {
         self.check_health(&state)?;
         self.put(&mut state, &mut batch, &config, now_ms)?;
         let header = *batch.header();
-        let aborted = state.producers.ended(&header, kind);
-        state.active.aborted.extend(aborted);
+        let ended = state.producers.ended(&header);
+        state.active.aborted.extend(ended.and_then(|ended| ended.aborted(kind)));
         // Everything before the marker can be read already, and recovery writes the marker
         // again should it be lost: nobody has to wait for the disk.
-        let visible = state.high_watermark == header.base_offset;
-        if visible {
+        let is_next = state.high_watermark == header.base_offset;
+        if is_next && ended.is_some() {
             state.high_watermark = header.next_offset();
         }
         self.written(&mut state, &config);
+        // A marker that ends nothing shows nothing: recovery would not write it again.
+        let visible = is_next || ended.is_none();
         Ok(Marked { end: header.next_offset(), visible })
     }
 

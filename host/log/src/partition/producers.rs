@@ -75,6 +75,26 @@ pub(crate) struct OpenTransaction {
     pub first: Offset,
 }
 
+/// A transaction that was open in this partition, from its first record to its marker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    producer_id: ProducerId,
+    first_offset: Offset,
+    last_offset: Offset,
+}
+
+impl Ended {
+    /// What readers must know of it.
+    pub(crate) fn aborted(self, kind: ControlKind) -> Option<AbortedTransaction> {
+        let Self { producer_id, first_offset, last_offset } = self;
+        (kind == ControlKind::Abort).then_some(AbortedTransaction {
+            producer_id,
+            first_offset,
+            last_offset,
+        })
+    }
+}
+
 /// The producers of one partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Producers {
@@ -131,20 +151,12 @@ impl Producers {
         }
     }
 
-    /// Takes note of a transaction's end; returns what was aborted.
-    pub(crate) fn ended(
-        &mut self,
-        header: &Header,
-        kind: ControlKind,
-    ) -> Option<AbortedTransaction> {
+    /// Takes note of a transaction's end; returns what was open, if anything was.
+    pub(crate) fn ended(&mut self, header: &Header) -> Option<Ended> {
         let producer_id = header.producer_id;
-        let first = self.entry(header).open.take()?;
-        self.open.remove(&(first, producer_id));
-        (kind == ControlKind::Abort).then_some(AbortedTransaction {
-            producer_id,
-            first_offset: first,
-            last_offset: header.last_offset(),
-        })
+        let first_offset = self.entry(header).open.take()?;
+        self.open.remove(&(first_offset, producer_id));
+        Some(Ended { producer_id, first_offset, last_offset: header.last_offset() })
     }
 
     fn entry(&mut self, header: &Header) -> &mut Producer {

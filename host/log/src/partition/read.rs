@@ -9,77 +9,13 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::fetched::{Fetched, Isolation};
+use super::walk::{Walk, walk};
 use super::{AbortedTransaction, Health, Offsets, Partition, State};
-use crate::batch::{Batch, BatchError, Batches};
+use crate::batch::{BatchError, Batches};
 use crate::disk::DiskFile;
 use crate::identity::{Offset, TopicPartition};
 use crate::segment::{Damage, SegmentIndex, log_path};
-
-/// Which records a reader wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Isolation {
-    /// All that are durable.
-    Uncommitted,
-    /// Only up to the last stable offset, with the list of aborted transactions.
-    Committed,
-}
-
-/// What a read returns: whole batches, perhaps none.
-#[derive(Clone, Debug)]
-pub struct Fetched {
-    /// Whole batches as stored; the first one contains the offset asked for.
-    pub bytes: Bytes,
-    /// Where to read on.
-    pub next: Offset,
-    /// Where the partition begins and ends.
-    pub offsets: Offsets,
-    /// Those that overlap the batches, by first offset; empty for uncommitted reads.
-    pub aborted: Vec<AbortedTransaction>,
-}
-
-impl Fetched {
-    /// The batches of data that count: no markers, and nothing from the aborted transactions.
-    ///
-    /// The first batch can begin before the offset asked for: its records say where they are.
-    pub fn batches(&self) -> FetchedBatches<'_> {
-        FetchedBatches { batches: Batches::new(&self.bytes), aborted: &self.aborted }
-    }
-}
-
-/// The batches of a [`Fetched`] that count.
-#[derive(Clone, Debug)]
-pub struct FetchedBatches<'a> {
-    batches: Batches<'a>,
-    aborted: &'a [AbortedTransaction],
-}
-
-impl FetchedBatches<'_> {
-    fn counts(&self, batch: &Batch<'_>) -> bool {
-        let header = batch.header();
-        let base = header.base_offset;
-        let aborted = |transaction: &AbortedTransaction| {
-            transaction.producer_id == header.producer_id
-                && transaction.first_offset <= base
-                && base <= transaction.last_offset
-        };
-        let attributes = header.attributes;
-        !attributes.is_control()
-            && !(attributes.is_transactional() && self.aborted.iter().any(aborted))
-    }
-}
-
-impl<'a> Iterator for FetchedBatches<'a> {
-    type Item = Result<Batch<'a>, BatchError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.batches.next()? {
-                Ok(batch) if !self.counts(&batch) => {}
-                other => return Some(other),
-            }
-        }
-    }
-}
 
 /// Why a read failed.
 #[derive(Debug, thiserror::Error)]
@@ -341,69 +277,6 @@ fn stretch(
 ) -> Stretch {
     let start = index.position_of(base, from);
     Stretch { base, file, start, found_by: index.position_after(start).unwrap_or(end), end }
-}
-
-/// What was found in a piece of a segment.
-enum Walk {
-    /// The wanted batches, as a range of the piece.
-    Found { first: usize, end: usize, next: Offset },
-    /// The batch at `at` is the first of interest and not there whole.
-    Short { at: usize, needed: usize },
-}
-
-/// Finds the batches from the one that contains `from`, within `limit` and `bytes_max`.
-fn walk(
-    bytes: &[u8],
-    start: u64,
-    from: Offset,
-    limit: Offset,
-    bytes_max: usize,
-) -> Result<Walk, Damage> {
-    let mut at = 0;
-    let mut found: Option<(usize, Offset)> = None;
-    loop {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let batch = match Batch::parse_front(rest) {
-            Ok(batch) => batch,
-            Err(BatchError::Truncated { needed, .. }) => {
-                return Ok(match found {
-                    Some((first, next)) => Walk::Found { first, end: at, next },
-                    None => Walk::Short { at, needed },
-                });
-            }
-            Err(error) => return damage_or(found, at, start, from, error),
-        };
-        let header = batch.header();
-        let next = header.next_offset();
-        if next > from {
-            let first = found.map_or(at, |(first, _)| first);
-            if found.is_some() && at + header.bytes - first > bytes_max {
-                return Ok(Walk::Found { first, end: at, next: header.base_offset });
-            }
-            if let Err(error) = batch.verify() {
-                return damage_or(found, at, start, from, error);
-            }
-            found = Some((first, next));
-        }
-        at += header.bytes;
-        if let Some((first, next)) = found.filter(|(_, next)| *next >= limit) {
-            return Ok(Walk::Found { first, end: at, next });
-        }
-    }
-}
-
-/// The batches before the damage are good; the next read reports it.
-fn damage_or(
-    found: Option<(usize, Offset)>,
-    at: usize,
-    start: u64,
-    from: Offset,
-    error: BatchError,
-) -> Result<Walk, Damage> {
-    match found {
-        Some((first, next)) => Ok(Walk::Found { first, end: at, next }),
-        None => Err(Damage { position: start + at as u64, offset: from, kind: error.into() }),
-    }
 }
 
 fn first_at_or_after(bytes: &[u8], timestamp_ms: i64, from: Offset) -> Option<(Offset, i64)> {

@@ -11,18 +11,18 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
+use super::listing::{Listing, sort_files};
 use super::sync::SyncGate;
 use super::{Durable, Health, Mark, Offsets, Partition, Producers, State};
 use crate::batch::ControlKind;
 use crate::config::TopicConfig;
-use crate::disk::{Disk, DiskFile, Entry, OpenMode};
+use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::environment::Environment;
-use crate::framed::{FrameError, TEMPORARY_SUFFIX};
+use crate::framed::FrameError;
 use crate::identity::{Offset, TopicPartition};
 use crate::metrics::Metrics;
 use crate::segment::{
-    Active, Damage, DamageKind, Scanned, Seal, Segment, base_of, batch_follows, log_path, scan,
-    seal_path,
+    Active, Damage, DamageKind, Scanned, Seal, Segment, batch_follows, log_path, scan, seal_path,
 };
 
 /// Why a partition could not be opened. Nothing was changed.
@@ -191,9 +191,8 @@ impl Opening {
         let sealed_end = seals.iter().flatten().map(|seal| seal.next).max();
         let floor = sealed_end.max(synced).unwrap_or(facts.log_start).max(facts.log_start);
         let mut found = None;
-        for (index, (&base, seal)) in bases.iter().zip(seals).enumerate() {
-            let is_last = index + 1 == bases.len();
-            found = self.read_segment(&mut chain, base, seal, facts, is_last)?;
+        for (&base, seal) in bases.iter().zip(seals) {
+            found = self.read_segment(&mut chain, base, seal, facts)?;
             if found.is_some() {
                 break;
             }
@@ -233,12 +232,12 @@ impl Opening {
         base: Offset,
         seal: Option<Seal>,
         facts: &Durable,
-        is_last: bool,
     ) -> Result<Option<Cut>, RecoveryError> {
         if base != chain.next {
             let kind = DamageKind::Missing { until: base };
             return Ok(Some(chain.cut_at_end(kind)));
         }
+        chain.close_active();
         let path = log_path(&self.dir, base);
         let disk = &*self.environment.disk;
         let file = disk.open(&path, OpenMode::Write).map_err(disk_error("open", &path))?;
@@ -256,8 +255,7 @@ impl Opening {
         let scanned = self.scan_segment(&*file, base, facts, &mut chain.producers, &path)?;
         let cut =
             scanned.0.damage.clone().map(|damage| Cut { base, bytes: scanned.0.bytes, damage });
-        let is_last = is_last || cut.is_some();
-        chain.push_scanned(base, file, scanned, is_last);
+        chain.push_scanned(base, file, scanned);
         Ok(cut)
     }
 
@@ -274,7 +272,10 @@ impl Opening {
         let epoch_at = |offset| facts.epoch_at(offset);
         let scanned =
             scan(file, base, interval, &epoch_at, &mut |batch, _| match ControlKind::of(batch) {
-                Some(kind) => aborted.extend(producers.ended(batch.header(), kind)),
+                Some(kind) => {
+                    let ended = producers.ended(batch.header());
+                    aborted.extend(ended.and_then(|ended| ended.aborted(kind)));
+                }
                 None => producers.appended(batch.header()),
             });
         Ok((scanned.map_err(disk_error("read", path))?, aborted))
@@ -391,10 +392,9 @@ impl Chain {
         base: Offset,
         file: Arc<dyn DiskFile>,
         (scanned, aborted): (Scanned, Vec<super::AbortedTransaction>),
-        is_last: bool,
     ) {
         self.next = scanned.next;
-        let active = Active {
+        self.active = Some(Active {
             base,
             file,
             bytes: scanned.bytes,
@@ -402,50 +402,25 @@ impl Chain {
             crc: scanned.crc,
             started_ms: scanned.started_ms,
             aborted,
-        };
-        if is_last {
-            self.active = Some(active);
-            return;
+        });
+    }
+
+    /// Another segment follows the one without a seal.
+    fn close_active(&mut self) {
+        if let Some(active) = self.active.take() {
+            let segment = Arc::new(active.close(self.next));
+            self.unsealed.push((segment.clone(), self.producers.clone()));
+            self.closed.push(segment);
         }
-        let segment = Arc::new(active.close(scanned.next));
-        self.unsealed.push((segment.clone(), self.producers.clone()));
-        self.closed.push(segment);
     }
 
     /// The log ends early, with the last segment read.
     fn cut_at_end(&self, kind: DamageKind) -> Cut {
-        let (base, bytes) =
-            self.closed.last().map_or((self.next, 0), |last| (last.base, last.bytes));
+        let active = self.active.as_ref().map(|active| (active.base, active.bytes));
+        let closed = self.closed.last().map(|closed| (closed.base, closed.bytes));
+        let (base, bytes) = active.or(closed).unwrap_or((self.next, 0));
         Cut { base, bytes, damage: Damage { position: bytes, offset: self.next, kind } }
     }
-}
-
-/// The files of a partition's folder.
-#[derive(Debug, PartialEq, Eq)]
-struct Listing {
-    /// The base offsets of the segments that count, ascending.
-    bases: Vec<Offset>,
-    /// What earlier crashes left over: temporary files, seals without a segment, and segments
-    /// that end before the log's start.
-    leftovers: Vec<String>,
-}
-
-fn sort_files(entries: &[Entry], log_start: Offset) -> Listing {
-    let mut bases: Vec<_> = entries.iter().filter_map(|entry| base_of(&entry.name)).collect();
-    bases.sort_unstable();
-    // The last segment that starts at or before the log's start contains it.
-    let before = bases.partition_point(|base| *base <= log_start).saturating_sub(1);
-    bases.drain(..before);
-    let is_leftover = |name: &str| {
-        let counts = |base: &Offset| bases.binary_search(base).is_ok();
-        let sealed = name.strip_suffix(".seal").and_then(|digits| digits.parse().ok());
-        name.ends_with(TEMPORARY_SUFFIX)
-            || base_of(name).is_some_and(|base| !counts(&base))
-            || sealed.is_some_and(|base| !counts(&Offset::new(base)))
-    };
-    let names = entries.iter().map(|entry| &entry.name);
-    let leftovers = names.filter(|name| is_leftover(name)).cloned().collect();
-    Listing { bases, leftovers }
 }
 
 /// Removes a file that may be gone already.

@@ -95,6 +95,11 @@ impl Partition {
         Ok(false)
     }
 
+    /// Whether appends are taken at all.
+    pub(crate) fn check_writable(&self) -> Result<(), AppendError> {
+        self.check_health(&self.state.lock())
+    }
+
     /// Starts a sync in the background where the last one is `interval_ms` ago.
     pub(crate) fn sync_when_due(self: &Arc<Self>, interval_ms: u64) {
         let now_ms = self.environment.clock.now_ms();

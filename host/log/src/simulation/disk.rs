@@ -36,7 +36,7 @@ pub(super) struct State {
     fault: Option<(u64, Fault)>,
     is_off: bool,
     bytes_max: Option<u64>,
-    next_node: u64,
+    pub next_node: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,8 +112,12 @@ impl SimulatedDisk {
         disk
     }
 
-    pub(super) fn from_nodes(nodes: BTreeMap<NodeId, Node>, names: Vec<NameChange>) -> Self {
-        let next_node = nodes.keys().next_back().map_or(1, |last| last.0 + 1);
+    /// `next_node` is a number that no node ever had: `names` tells of nodes that are gone.
+    pub(super) fn from_nodes(
+        nodes: BTreeMap<NodeId, Node>,
+        names: Vec<NameChange>,
+        next_node: u64,
+    ) -> Self {
         let state = State { nodes, names, next_node, ..State::default() };
         Self { shared: Arc::new(Mutex::new(state)) }
     }

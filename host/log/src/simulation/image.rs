@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use super::SimulatedRandom;
 use super::disk::{FileChange, FileNode, NameChange, Node, NodeId, ROOT, SimulatedDisk, State};
-use crate::random::RandomSource;
 
 /// Disks write sectors whole.
 const SECTOR_BYTES: usize = 512;
@@ -89,7 +88,7 @@ pub(super) fn after_crash(state: &State, seed: u64) -> SimulatedDisk {
     }
     let names = crashed_names(&state.names, &mut nodes, &random);
     remove_unreachable(&mut nodes);
-    SimulatedDisk::from_nodes(nodes, names)
+    SimulatedDisk::from_nodes(nodes, names, state.next_node)
 }
 
 fn crashed_file(file: &FileNode, random: &SimulatedRandom) -> FileNode {

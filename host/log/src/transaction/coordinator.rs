@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use futures::future::join_all;
 use parking_lot::Mutex;
 
+use super::markers::{make_durable, wait_all, write_markers};
 use super::record::{self, Status, Step};
 use super::{Committed, Transaction, TransactionError};
 use crate::batch::ControlKind;
@@ -203,7 +203,11 @@ impl Coordinator {
         let _busy = entry.busy.lock().await;
         let fenced = || TransactionError::Fenced { id: id.to_string(), epoch };
         let open = entry.open_of(epoch).ok_or_else(fenced)?;
-        if let Err(error) = make_durable(&open).await {
+        let ready = match self.partition.check_writable() {
+            Ok(()) => make_durable(&open).await,
+            poisoned => poisoned,
+        };
+        if let Err(error) = ready {
             return Err(self.give_up(core, entry, error).await);
         }
         let prepared = {
@@ -212,6 +216,10 @@ impl Coordinator {
         };
         match prepared {
             Ok(prepared) => self.finish(core, id, entry, open, prepared).await,
+            // A part of the record may be on disk, or all of it: no marker may be written.
+            Err(source @ AppendError::Poisoned { .. }) => {
+                Err(TransactionError::Unknown { id: id.to_string(), source })
+            }
             Err(error) => Err(self.give_up(core, entry, error).await),
         }
     }
@@ -237,6 +245,11 @@ impl Coordinator {
             }
             Err(error) => {
                 self.unfinished.lock().extend(finished);
+                if matches!(error, AppendError::Poisoned { .. }) {
+                    // Never durable as far as this process can tell: the next start decides.
+                    let prepared = Offset::new(i64::MAX);
+                    holder.phase = Phase::Committing { open: open.clone(), prepared };
+                }
                 Err(error)
             }
         }
@@ -390,50 +403,6 @@ fn step(id: &str, holder: &Holder, status: Status, open: &Open, at_ms: i64) -> S
         partitions: open.partitions.keys().cloned().collect(),
         at_ms,
     }
-}
-
-/// Markers in all partitions of a transaction.
-struct Markers {
-    /// The offset after each.
-    ends: Vec<(Arc<Partition>, Offset)>,
-    /// Those that readers do not see before the next sync.
-    hidden: Vec<(Arc<Partition>, Offset)>,
-    /// The first error, if any. The other markers are written all the same.
-    error: Option<AppendError>,
-}
-
-fn write_markers(
-    open: &Open,
-    kind: ControlKind,
-    producer_id: ProducerId,
-    epoch: ProducerEpoch,
-) -> Markers {
-    let mut markers = Markers { ends: Vec::new(), hidden: Vec::new(), error: None };
-    for partition in open.partitions.values() {
-        match partition.write_marker(kind, producer_id, epoch) {
-            Ok(marked) => {
-                markers.ends.push((partition.clone(), marked.end));
-                if !marked.visible {
-                    markers.hidden.push((partition.clone(), marked.end));
-                }
-            }
-            // Its records are gone, marker or not.
-            Err(AppendError::Deleted { .. }) => {}
-            Err(error) => markers.error = markers.error.or(Some(error)),
-        }
-    }
-    markers
-}
-
-/// Makes what the transaction wrote durable, in all partitions at the same time.
-async fn make_durable(open: &Open) -> Result<(), AppendError> {
-    let ends = open.partitions.values().map(|partition| (partition.clone(), partition.end()));
-    wait_all(ends.collect()).await
-}
-
-async fn wait_all(ends: Vec<(Arc<Partition>, Offset)>) -> Result<(), AppendError> {
-    let waits = ends.iter().map(|(partition, end)| partition.wait_durable(*end));
-    join_all(waits).await.into_iter().collect()
 }
 
 /// The epoch of the next transaction; a new producer when the epochs are used up.

@@ -12,7 +12,7 @@ use super::coordinator::{Coordinator, Entry, Unfinished, completed};
 use super::record::{self, Status, Step};
 use crate::batch::{Batches, ControlKind};
 use crate::identity::{Offset, ProducerEpoch, ProducerId};
-use crate::log::OpenError;
+use crate::open::OpenError;
 use crate::partition::{Isolation, OpenTransaction, Partition};
 
 /// How much is read at once.

@@ -1,0 +1,534 @@
+//! One suite, run against the machine's disk and against the simulated one.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use support::{at, batch, chain, open, read_all, read_as, small_segments, stamped, topic, values};
+use tidemill_log::simulation::Simulation;
+use tidemill_log::{
+    AppendError, CommittedOffset, Environment, Flush, Isolation, Log, LogConfig, Offset, OpenMode,
+    ProducerEpoch, ProducerId, ReadError, Sequence, TopicConfig, TopicError, TransactionError,
+};
+
+/// Runs each test in two environments.
+macro_rules! contract {
+    ($($name:ident),* $(,)?) => {
+        mod real {
+            $(#[test]
+            fn $name() {
+                let dir = tempfile::tempdir().expect("a folder");
+                let environment = tidemill_log::Environment::real();
+                let folder = dir.path().join("data");
+                super::support::block_on_threads(super::$name(folder, environment));
+            })*
+        }
+        mod simulated {
+            $(#[test]
+            fn $name() {
+                let simulation = super::Simulation::new(1);
+                super::support::block_on(super::$name("/data".into(), simulation.environment()));
+            })*
+        }
+    };
+}
+
+contract! {
+    files_keep_what_is_written,
+    names_move_and_vanish,
+    a_lock_is_held_once,
+    appends_are_read_back,
+    reads_return_whole_batches,
+    reads_out_of_range_are_refused,
+    timestamps_are_found,
+    everything_survives_a_restart,
+    topics_are_made_listed_and_deleted,
+    a_transaction_counts_as_a_whole,
+    an_aborted_transaction_does_not_count,
+    a_new_holder_fences_the_old_one,
+    abandoned_transactions_are_swept,
+    open_transactions_hold_back_committed_reads_only,
+    a_restart_aborts_what_was_open,
+    producers_are_idempotent,
+    group_offsets_survive,
+    retention_deletes_whole_segments,
+    records_are_deleted_on_request,
+    internal_topics_stay_small,
+    relaxed_topics_answer_at_once,
+    watchers_wake,
+}
+
+async fn files_keep_what_is_written(dir: PathBuf, environment: Environment) {
+    let disk = &*environment.disk;
+    disk.create_dir_all(&dir).unwrap();
+    let path = dir.join("f");
+    assert!(disk.open(&path, OpenMode::Read).is_err());
+    let file = disk.open(&path, OpenMode::Create).unwrap();
+    file.write_at(b"world", 6).unwrap();
+    file.write_at(b"hello ", 0).unwrap();
+    file.sync_data().unwrap();
+    let mut bytes = [0; 20];
+    let again = disk.open(&path, OpenMode::Read).unwrap();
+    assert_eq!(again.read_at(&mut bytes, 0).unwrap(), 11);
+    assert_eq!(&bytes[..11], b"hello world");
+    assert_eq!(again.read_at(&mut bytes, 99).unwrap(), 0);
+    assert!(again.write_at(b"x", 0).is_err(), "opened for reading");
+    file.set_length(5).unwrap();
+    assert_eq!(again.length().unwrap(), 5);
+    file.set_length(7).unwrap();
+    assert_eq!(again.read_at(&mut bytes, 0).unwrap(), 7);
+    assert_eq!(&bytes[..7], b"hello\0\0");
+    disk.open(&path, OpenMode::Create).unwrap();
+    assert_eq!(again.length().unwrap(), 0, "made anew");
+}
+
+async fn names_move_and_vanish(dir: PathBuf, environment: Environment) {
+    let disk = &*environment.disk;
+    disk.create_dir_all(&dir.join("a/b")).unwrap();
+    let write = |path: &Path, bytes: &[u8]| {
+        let file = disk.open(path, OpenMode::Create).unwrap();
+        file.write_at(bytes, 0).unwrap();
+        file
+    };
+    let old = write(&dir.join("a/old"), b"old");
+    write(&dir.join("a/new"), b"newer");
+    disk.rename(&dir.join("a/new"), &dir.join("a/old")).unwrap();
+    assert_eq!(disk.open(&dir.join("a/old"), OpenMode::Read).unwrap().length().unwrap(), 5);
+    assert_eq!(old.length().unwrap(), 3, "an open file outlives its name");
+    let names = |dir: &Path| -> Vec<String> {
+        disk.list(dir).unwrap().into_iter().map(|entry| entry.name).collect()
+    };
+    assert_eq!(names(&dir.join("a")), ["b", "old"]);
+    assert!(disk.remove_dir(&dir.join("a")).is_err(), "not empty");
+    disk.rename(&dir.join("a"), &dir.join("c")).unwrap();
+    disk.sync_dir(&dir).unwrap();
+    assert_eq!(names(&dir), ["c"]);
+    disk.remove_file(&dir.join("c/old")).unwrap();
+    disk.remove_dir(&dir.join("c/b")).unwrap();
+    disk.remove_dir(&dir.join("c")).unwrap();
+    assert!(names(&dir).is_empty());
+}
+
+async fn a_lock_is_held_once(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    let second = Log::open(&dir, environment.clone(), LogConfig::default()).await.unwrap_err();
+    let expected = format!("the data folder `{}` is in use by another host", dir.display());
+    assert_eq!(second.to_string(), expected);
+    assert_eq!(second.hint(), "stop the other host, or choose another folder with --data");
+    assert!(Log::verify(&dir, &environment).is_err(), "nor can it be looked at");
+    log.close().await;
+    drop(log);
+    drop(open(&dir, &environment).await);
+}
+
+async fn appends_are_read_back(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("t"), small_segments(2)).await.unwrap();
+    for number in 0..50 {
+        let appended = log.append(&at("t", 0), batch([format!("v{number}")])).await.unwrap();
+        assert_eq!(appended.base_offset, Offset::new(number));
+    }
+    let expected: Vec<_> = (0..50).map(|number| (number, format!("v{number}"))).collect();
+    for bytes_max in [1, 100, 700, 1 << 20] {
+        let all = read_as(&log, &at("t", 0), Isolation::Committed, bytes_max);
+        assert_eq!(all, expected, "{bytes_max}");
+    }
+    assert_eq!(read_all(&log, &at("t", 1)), []);
+    let unknown = log.append(&at("t", 2), batch(["v"])).await.unwrap_err();
+    assert_eq!(unknown.to_string(), "there is no partition t-2");
+    let metrics = log.metrics();
+    assert_eq!(metrics.append_records_total, 50);
+    assert!(metrics.syncs_total > 0);
+}
+
+async fn reads_return_whole_batches(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
+    for number in 0..20 {
+        let values = (0..10).map(|index| format!("v{number}-{index}"));
+        log.append(&at("t", 0), batch(values)).await.unwrap();
+    }
+    for from in 0..200 {
+        let fetched = log.read(&at("t", 0), Offset::new(from), 1, Isolation::Committed).unwrap();
+        let all = values(&fetched, Offset::ZERO);
+        assert_eq!(all.first().unwrap().0, from - from % 10, "the batch that contains {from}");
+        assert_eq!(all.len(), 10);
+        assert_eq!(fetched.next.get(), from - from % 10 + 10);
+    }
+}
+
+async fn reads_out_of_range_are_refused(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
+    log.append(&at("t", 0), batch(["a", "b"])).await.unwrap();
+    let at_end = log.read(&at("t", 0), Offset::new(2), 100, Isolation::Committed).unwrap();
+    assert!(at_end.bytes.is_empty());
+    for beyond in [-1, 3] {
+        let error = log.read(&at("t", 0), Offset::new(beyond), 100, Isolation::Committed);
+        let error = error.unwrap_err();
+        assert_eq!(error.to_string(), format!("offset {beyond} of t-0 is not between 0 and 2"));
+    }
+    let unknown = log.read(&at("u", 0), Offset::ZERO, 100, Isolation::Committed).unwrap_err();
+    assert!(matches!(unknown, ReadError::UnknownPartition { .. }));
+}
+
+async fn timestamps_are_found(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
+    for number in 0..60 {
+        log.append(&at("t", 0), stamped(["a", "b"], 1_000 + number * 10)).await.unwrap();
+    }
+    for restart in 0..2 {
+        for (wanted, offset, found) in
+            [(0, 0, 1_000), (1_000, 0, 1_000), (1_001, 2, 1_010), (1_590, 118, 1_590)]
+        {
+            let result = log.offset_for_timestamp(&at("t", 0), wanted, Isolation::Committed);
+            assert_eq!(result.unwrap(), Some((Offset::new(offset), found)), "{wanted} {restart}");
+        }
+        let late = log.offset_for_timestamp(&at("t", 0), 1_591, Isolation::Committed).unwrap();
+        assert_eq!(late, None);
+    }
+}
+
+async fn everything_survives_a_restart(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    let config = small_segments(1);
+    log.create_topic(&topic("t"), config.clone()).await.unwrap();
+    let id = log.describe(&topic("t")).unwrap().id;
+    let mut expected = Vec::new();
+    let mut log = Some(log);
+    for round in 0..4 {
+        let current = match log.take() {
+            Some(log) => log,
+            None => open(&dir, &environment).await,
+        };
+        for number in 0..17 {
+            let value = format!("v{round}-{number}");
+            let appended = current.append(&at("t", 0), batch([&value])).await.unwrap();
+            expected.push((appended.base_offset.get(), value));
+        }
+        assert_eq!(read_all(&current, &at("t", 0)), expected);
+        let described = current.describe(&topic("t")).unwrap();
+        assert_eq!((described.id, &described.config), (id, &config));
+        assert_eq!(current.leader_epoch(&at("t", 0)).unwrap().get(), 0, "nothing was torn");
+        // Every second time without closing.
+        if round % 2 == 0 {
+            current.close().await;
+        }
+    }
+    let verified = Log::verify(&dir, &environment).unwrap();
+    assert_eq!(verified.findings, []);
+    assert_eq!(verified.records, 4 * 17);
+}
+
+async fn topics_are_made_listed_and_deleted(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("b"), small_segments(3)).await.unwrap();
+    log.create_topic(&topic("a"), small_segments(1)).await.unwrap();
+    let again = log.create_topic(&topic("a"), small_segments(1)).await.unwrap_err();
+    assert_eq!(again.to_string(), "topic a exists already");
+    let internal = log.create_topic(&topic("__a"), small_segments(1)).await.unwrap_err();
+    assert!(matches!(internal, TopicError::Internal { .. }));
+    let none = TopicConfig { partitions: 0, ..TopicConfig::default() };
+    let none = log.create_topic(&topic("c"), none).await.unwrap_err();
+    let expected = "settings of topic c: partitions = 0 is not between 1 and 10000";
+    assert_eq!(chain(&none), expected);
+    let names = |log: &Log| log.topics().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let internal = ["__consumer_offsets", "__transaction_state"];
+    assert_eq!(names(&log), [&internal[..], &["a", "b"]].concat());
+    log.append(&at("b", 1), batch(["v"])).await.unwrap();
+    let committed = CommittedOffset::new(Offset::new(1), "");
+    log.commit_offsets("g", vec![(at("b", 1), committed)]).await.unwrap();
+    log.delete_topic(&topic("b")).await.unwrap();
+    assert!(log.delete_topic(&topic("b")).await.is_err());
+    assert!(log.committed("g").is_empty(), "offsets go with their topic");
+    log.create_topic(&topic("b"), small_segments(2)).await.unwrap();
+    drop(log);
+    let log = open(&dir, &environment).await;
+    assert_eq!(log.describe(&topic("b")).unwrap().partitions.len(), 2);
+    assert_eq!(read_all(&log, &at("b", 1)), []);
+    assert!(log.committed("g").is_empty());
+}
+
+async fn a_transaction_counts_as_a_whole(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("t"), small_segments(3)).await.unwrap();
+    for number in 0..10 {
+        let mut transaction = log.begin("pipeline").await.unwrap();
+        for partition in 0..3 {
+            for part in ["a", "b"] {
+                let batch = batch([format!("{number}{part}")]);
+                transaction.append(&at("t", partition), batch).await.unwrap();
+            }
+        }
+        let offset = CommittedOffset::new(Offset::new(number), format!("manifest-{number}"));
+        transaction.commit_offsets("pipeline", vec![(at("s", 0), offset)]).await.unwrap();
+        let before = log.committed("pipeline");
+        assert_eq!(before.first().map_or(-1, |it| it.1.offset.get()), number - 1);
+        let committed = transaction.commit().await.unwrap();
+        assert_eq!(committed.ends.len(), 4, "three partitions, and the offsets");
+        for partition in 0..3 {
+            let all = read_all(&log, &at("t", partition));
+            assert_eq!(all.len() as i64, 2 * (number + 1), "readable on return");
+            let offsets = log.offsets(&at("t", partition)).unwrap();
+            assert_eq!(offsets.last_stable, offsets.high_watermark);
+        }
+        let after = log.committed("pipeline");
+        assert_eq!(after[0].1.offset.get(), number);
+        assert_eq!(after[0].1.metadata, format!("manifest-{number}"));
+    }
+    drop(log);
+    let log = open(&dir, &environment).await;
+    assert_eq!(read_all(&log, &at("t", 2)).len(), 20);
+    assert_eq!(log.committed("pipeline")[0].1.offset.get(), 9);
+    assert_eq!(log.begin("pipeline").await.unwrap().epoch().get(), 10);
+}
+
+async fn an_aborted_transaction_does_not_count(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
+    log.append(&at("t", 0), batch(["before"])).await.unwrap();
+    let mut transaction = log.begin("x").await.unwrap();
+    transaction.append(&at("t", 0), batch(["aborted"])).await.unwrap();
+    let offset = CommittedOffset::new(Offset::new(7), "");
+    transaction.commit_offsets("g", vec![(at("t", 0), offset)]).await.unwrap();
+    log.append(&at("t", 0), batch(["between"])).await.unwrap();
+    transaction.abort().await.unwrap();
+    log.append(&at("t", 0), batch(["after"])).await.unwrap();
+    for _ in 0..2 {
+        let all = read_all(&log, &at("t", 0));
+        let texts: Vec<_> = all.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(texts, ["before", "between", "after"]);
+    }
+    assert!(log.committed("g").is_empty());
+    let raw = log.read(&at("t", 0), Offset::ZERO, 1 << 20, Isolation::Committed).unwrap();
+    assert_eq!(raw.aborted.len(), 1);
+    assert_eq!(raw.aborted[0].first_offset.get(), 1);
+    drop(log);
+    let log = open(&dir, &environment).await;
+    assert_eq!(read_all(&log, &at("t", 0)).len(), 3);
+    assert_eq!(read_as(&log, &at("t", 0), Isolation::Uncommitted, 1 << 20).len(), 4);
+    assert!(log.committed("g").is_empty());
+}
+
+async fn a_new_holder_fences_the_old_one(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("t"), small_segments(2)).await.unwrap();
+    let mut old = log.begin("x").await.unwrap();
+    old.append(&at("t", 0), batch(["old"])).await.unwrap();
+    let mut new = log.begin("x").await.unwrap();
+    let known = old.append(&at("t", 0), batch(["zombie"])).await.unwrap_err();
+    assert!(matches!(known, TransactionError::Fenced { .. }), "{known}");
+    let other = old.append(&at("t", 1), batch(["zombie"])).await.unwrap_err();
+    assert!(matches!(other, TransactionError::Fenced { .. }), "{other}");
+    let commit = old.commit().await.unwrap_err();
+    let expected = "the transaction of \"x\" with epoch 0 was fenced; it is aborted";
+    assert_eq!(commit.to_string(), expected);
+    new.append(&at("t", 0), batch(["new"])).await.unwrap();
+    new.commit().await.unwrap();
+    assert_eq!(read_all(&log, &at("t", 0)), [(2, "new".to_owned())]);
+    assert_eq!(read_all(&log, &at("t", 1)), []);
+}
+
+async fn abandoned_transactions_are_swept(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
+    let mut dropped = log.begin("x").await.unwrap();
+    dropped.append(&at("t", 0), batch(["dropped"])).await.unwrap();
+    drop(dropped);
+    log.append(&at("t", 0), batch(["plain"])).await.unwrap();
+    assert_eq!(read_all(&log, &at("t", 0)), [], "held back");
+    log.maintain().await;
+    assert_eq!(read_all(&log, &at("t", 0)), [(1, "plain".to_owned())]);
+    let mut again = log.begin("x").await.unwrap();
+    again.append(&at("t", 0), batch(["again"])).await.unwrap();
+    again.commit().await.unwrap();
+    assert_eq!(read_all(&log, &at("t", 0)).len(), 2);
+}
+
+async fn open_transactions_hold_back_committed_reads_only(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
+    let mut first = log.begin("1").await.unwrap();
+    let mut second = log.begin("2").await.unwrap();
+    first.append(&at("t", 0), batch(["first"])).await.unwrap();
+    second.append(&at("t", 0), batch(["second"])).await.unwrap();
+    second.commit().await.unwrap();
+    log.append(&at("t", 0), batch(["plain"])).await.unwrap();
+    assert_eq!(read_all(&log, &at("t", 0)), []);
+    assert_eq!(read_as(&log, &at("t", 0), Isolation::Uncommitted, 1).len(), 3);
+    first.commit().await.unwrap();
+    assert_eq!(read_all(&log, &at("t", 0)).len(), 3);
+}
+
+async fn a_restart_aborts_what_was_open(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("t"), small_segments(2)).await.unwrap();
+    let mut transaction = log.begin("x").await.unwrap();
+    transaction.append(&at("t", 0), batch(["open"])).await.unwrap();
+    log.append(&at("t", 0), batch(["plain"])).await.unwrap();
+    let used = (transaction.producer_id(), transaction.epoch());
+    drop((transaction, log));
+    let log = open(&dir, &environment).await;
+    assert_eq!(read_all(&log, &at("t", 0)), [(1, "plain".to_owned())]);
+    let next = log.begin("x").await.unwrap();
+    assert_ne!((next.producer_id(), next.epoch()), used, "no two transactions share both");
+}
+
+async fn producers_are_idempotent(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
+    let producer = log.allocate_producer_id().await.unwrap();
+    let numbered = |sequence: i32| {
+        let mut batch = batch([format!("v{sequence}")]);
+        batch.stamp_producer(producer, ProducerEpoch::new(0), Sequence::new(sequence));
+        batch
+    };
+    for sequence in 0..30 {
+        log.append(&at("t", 0), numbered(sequence)).await.unwrap();
+    }
+    for round in 0..2 {
+        let again = log.append(&at("t", 0), numbered(27)).await.unwrap();
+        assert!(again.duplicate);
+        assert_eq!(again.base_offset, Offset::new(27), "round {round}");
+        let gap = log.append(&at("t", 0), numbered(31)).await.unwrap_err();
+        assert!(matches!(gap, AppendError::Producer { .. }));
+        assert!(!gap.is_retryable());
+    }
+    drop(log);
+    let log = open(&dir, &environment).await;
+    let again = log.append(&at("t", 0), numbered(28)).await.unwrap();
+    assert_eq!((again.duplicate, again.base_offset), (true, Offset::new(28)));
+    log.append(&at("t", 0), numbered(30)).await.unwrap();
+    assert_eq!(read_all(&log, &at("t", 0)).len(), 31);
+    let other = log.allocate_producer_id().await.unwrap();
+    assert!(other > producer && other != ProducerId::NONE);
+}
+
+async fn group_offsets_survive(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    let offset = |number: i64| CommittedOffset::new(Offset::new(number), format!("m{number}"));
+    for number in 0..10 {
+        let offsets = vec![(at("t", 0), offset(number)), (at("t", 1), offset(number * 2))];
+        log.commit_offsets("g", offsets).await.unwrap();
+    }
+    log.commit_offsets("h", vec![(at("t", 0), offset(5))]).await.unwrap();
+    log.delete_group("h").await.unwrap();
+    drop(log);
+    let log = open(&dir, &environment).await;
+    assert_eq!(log.groups(), ["g"]);
+    let committed = log.committed("g");
+    assert_eq!(committed.len(), 2);
+    assert_eq!(committed[1].0, at("t", 1));
+    assert_eq!((committed[1].1.offset.get(), committed[1].1.metadata.as_str()), (18, "m18"));
+    let nameless = log.commit_offsets("", vec![]).await.unwrap_err();
+    assert_eq!(nameless.to_string(), "a group's name of 0 bytes; 1 to 32767 are allowed");
+}
+
+async fn retention_deletes_whole_segments(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    let config = TopicConfig { retention_bytes: Some(3_000), ..small_segments(1) };
+    log.create_topic(&topic("t"), config).await.unwrap();
+    for number in 0..100 {
+        log.append(&at("t", 0), batch([format!("value {number:020}")])).await.unwrap();
+    }
+    let before = log.describe(&topic("t")).unwrap().partitions[0];
+    log.maintain().await;
+    let after = log.describe(&topic("t")).unwrap().partitions[0];
+    assert!(before.1 > 9_000 && after.1 < 4_200, "{before:?} {after:?}");
+    let start = after.0.log_start;
+    assert!(start > Offset::ZERO);
+    let gone = log.read(&at("t", 0), Offset::ZERO, 100, Isolation::Committed).unwrap_err();
+    assert!(matches!(gone, ReadError::OutOfRange { .. }));
+    let left = read_all(&log, &at("t", 0));
+    assert_eq!(left.first().unwrap().0, start.get());
+    assert_eq!(left.last().unwrap().0, 99);
+    drop(log);
+    let log = open(&dir, &environment).await;
+    assert_eq!(read_all(&log, &at("t", 0)), left);
+}
+
+async fn records_are_deleted_on_request(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
+    for number in 0..40 {
+        log.append(&at("t", 0), batch([format!("v{number}")])).await.unwrap();
+    }
+    let start = log.delete_records(&at("t", 0), Offset::new(25)).await.unwrap();
+    assert_eq!(start, Offset::new(25));
+    assert_eq!(read_all(&log, &at("t", 0)).len(), 15);
+    let start = log.delete_records(&at("t", 0), Offset::new(10)).await.unwrap();
+    assert_eq!(start, Offset::new(25), "never back");
+    drop(log);
+    let log = open(&dir, &environment).await;
+    assert_eq!(read_all(&log, &at("t", 0)).first().unwrap().0, 25);
+    let start = log.delete_records(&at("t", 0), Offset::new(99)).await.unwrap();
+    assert_eq!(start, Offset::new(40), "not beyond what is stable");
+    log.append(&at("t", 0), batch(["more"])).await.unwrap();
+    assert_eq!(read_all(&log, &at("t", 0)), [(40, "more".to_owned())]);
+    drop(log);
+    let log = open(&dir, &environment).await;
+    assert_eq!(read_all(&log, &at("t", 0)), [(40, "more".to_owned())]);
+}
+
+async fn internal_topics_stay_small(dir: PathBuf, environment: Environment) {
+    let config = LogConfig { internal_bytes_max: 8 << 10, ..LogConfig::default() };
+    let log = Log::open(&dir, environment.clone(), config).await.unwrap();
+    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
+    for number in 0..300 {
+        let mut transaction = log.begin("x").await.unwrap();
+        transaction.append(&at("t", 0), batch([format!("v{number}")])).await.unwrap();
+        let offset = CommittedOffset::new(Offset::new(number), "manifest");
+        transaction.commit_offsets("g", vec![(at("s", 0), offset)]).await.unwrap();
+        transaction.commit().await.unwrap();
+        if number % 10 == 0 {
+            log.maintain().await;
+        }
+    }
+    log.maintain().await;
+    for name in ["__consumer_offsets", "__transaction_state"] {
+        let partition = log.describe(&topic(name)).unwrap().partitions[0];
+        assert!(partition.1 < 16 << 10, "{name}: {partition:?}");
+        assert!(partition.0.log_start > Offset::ZERO);
+    }
+    drop(log);
+    let log = open(&dir, &environment).await;
+    assert_eq!(log.committed("g")[0].1.offset.get(), 299);
+    assert_eq!(read_all(&log, &at("t", 0)).len(), 300);
+    assert_eq!(log.begin("x").await.unwrap().epoch().get(), 300);
+}
+
+async fn relaxed_topics_answer_at_once(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    let config = TopicConfig { flush: Flush::IntervalMs(60_000), ..small_segments(1) };
+    log.create_topic(&topic("t"), config).await.unwrap();
+    let before = log.metrics().syncs_total;
+    for number in 0..20 {
+        log.append(&at("t", 0), batch([format!("v{number}")])).await.unwrap();
+    }
+    assert_eq!(log.metrics().syncs_total, before, "nobody waited for the disk");
+    assert_eq!(read_all(&log, &at("t", 0)).len(), 20);
+    let mut transaction = log.begin("x").await.unwrap();
+    transaction.append(&at("t", 0), batch(["committed"])).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert!(log.metrics().syncs_total > before, "a commit is durable even so");
+    log.close().await;
+    drop(log);
+    let log = open(&dir, &environment).await;
+    assert_eq!(read_all(&log, &at("t", 0)).len(), 21);
+}
+
+async fn watchers_wake(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
+    let mut offsets = log.subscribe(&at("t", 0)).unwrap();
+    offsets.mark_unchanged();
+    log.append(&at("t", 0), batch(["a", "b"])).await.unwrap();
+    offsets.changed().await.unwrap();
+    assert_eq!(offsets.borrow_and_update().last_stable, Offset::new(2));
+    let mut transaction = log.begin("x").await.unwrap();
+    transaction.append(&at("t", 0), batch(["c"])).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert!(offsets.has_changed().unwrap());
+    assert_eq!(offsets.borrow_and_update().last_stable, Offset::new(4));
+}
