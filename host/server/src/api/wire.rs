@@ -1,0 +1,256 @@
+//! The JSON of the API: what goes over the wire, for both of its ends.
+//!
+//! Names are in camel case, as in the progress of a batch.
+//! **A record reads back as it was written**: the form that `GET …/records` gives is the form that
+//! `POST …/records` takes, also for bytes that are no UTF-8.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+use tidemill_log::Record;
+
+use super::headers;
+
+/// The one shape of errors.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// What went wrong.
+    pub error: String,
+    /// Why, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<String>,
+    /// What to try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Whether the same request may succeed later.
+    #[serde(default)]
+    pub retryable: bool,
+    /// After a produce that failed half way: what is durable all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Produced>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewTopic {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Absent: seven days. -1: for ever.
+    pub retention_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flush_interval_ms: Option<u64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicList {
+    pub topics: Vec<TopicSummary>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicSummary {
+    pub name: String,
+    pub partitions: u32,
+    /// Offsets between log start and high watermark, transaction markers included.
+    pub records: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicDescription {
+    pub name: String,
+    pub retention_ms: Option<u64>,
+    pub retention_bytes: Option<u64>,
+    /// Absent: an acknowledged record is durable.
+    pub flush_interval_ms: Option<u64>,
+    pub partitions: Vec<PartitionDescription>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartitionDescription {
+    pub partition: u32,
+    /// On disk.
+    pub bytes: u64,
+    pub log_start: i64,
+    pub high_watermark: i64,
+    pub last_stable: i64,
+}
+
+/// How the bytes of a key, a value or a header stand in JSON. Absent: as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// Standard alphabet, with padding.
+    Base64,
+}
+
+/// A record as JSON.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WireRecord<'a> {
+    /// In a produced record: the partition to write to. Absent: by key, or spread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
+    /// Ignored in a produced record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<i64>,
+    /// Milliseconds since 1970-01-01 UTC. Absent in a produced record: now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<i64>,
+    #[serde(default, borrow)]
+    pub key: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_encoding: Option<Encoding>,
+    #[serde(default, borrow)]
+    pub value: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_encoding: Option<Encoding>,
+    #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<WireHeader<'a>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WireHeader<'a> {
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
+    #[serde(default, borrow)]
+    pub value: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_encoding: Option<Encoding>,
+}
+
+/// Bytes as they stand in JSON: text where they are UTF-8, base64 otherwise.
+pub fn encode(bytes: Option<&[u8]>) -> (Option<Cow<'_, str>>, Option<Encoding>) {
+    match bytes.map(|bytes| (bytes, std::str::from_utf8(bytes))) {
+        None => (None, None),
+        Some((_, Ok(text))) => (Some(Cow::Borrowed(text)), None),
+        Some((bytes, Err(_))) => (Some(Cow::Owned(BASE64.encode(bytes))), Some(Encoding::Base64)),
+    }
+}
+
+/// The bytes that [`encode`] was given.
+pub fn decode<'a>(
+    text: &'a Option<Cow<'a, str>>,
+    encoding: Option<Encoding>,
+) -> Result<Option<Cow<'a, [u8]>>, base64::DecodeError> {
+    match (text, encoding) {
+        (None, _) => Ok(None),
+        (Some(text), None) => Ok(Some(Cow::Borrowed(text.as_bytes()))),
+        (Some(text), Some(Encoding::Base64)) => {
+            BASE64.decode(text.as_bytes()).map(|bytes| Some(Cow::Owned(bytes)))
+        }
+    }
+}
+
+/// A stored record as JSON.
+pub fn of_record<'a>(partition: u32, record: &Record<'a>) -> WireRecord<'a> {
+    let (key, key_encoding) = encode(record.key);
+    let (value, value_encoding) = encode(record.value);
+    WireRecord {
+        partition: Some(partition),
+        offset: Some(record.offset.get()),
+        timestamp: Some(record.timestamp_ms),
+        key,
+        key_encoding,
+        value,
+        value_encoding,
+        headers: headers::decode(record.headers),
+    }
+}
+
+/// The answer to a produce: everything it counts is durable.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Produced {
+    pub records: u64,
+    pub partitions: Vec<ProducedRange>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProducedRange {
+    pub partition: u32,
+    pub records: u64,
+    /// The offset after the last record written.
+    pub next_offset: i64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginList {
+    pub plugins: Vec<PluginSummary>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginSummary {
+    pub name: String,
+    pub version: String,
+    pub digest: String,
+    pub world: String,
+    pub summary: String,
+    pub bytes: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginDescription {
+    #[serde(flatten)]
+    pub plugin: PluginSummary,
+    pub parameters: Vec<ParameterDescription>,
+    pub reads: Vec<String>,
+    pub ports: Vec<String>,
+    pub state_version: u32,
+    pub imports: Vec<String>,
+    pub compile_ms: f64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParameterDescription {
+    pub name: String,
+    pub kind: String,
+    /// Absent: a pipeline must set it.
+    pub default: Option<serde_json::Value>,
+    pub doc: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_read_back_as_written() {
+        for bytes in [&b"text"[..], b"", "\u{fffd}\u{1f600}".as_bytes(), &[0xff, 0xfe, 0], &[0]] {
+            let (text, encoding) = encode(Some(bytes));
+            assert_eq!(decode(&text, encoding).unwrap().as_deref(), Some(bytes));
+        }
+        assert_eq!(encode(None), (None, None));
+    }
+
+    #[test]
+    fn a_record_in_json_is_short_where_it_says_little() {
+        let record =
+            WireRecord { key: Some("k".into()), value: Some("v".into()), ..WireRecord::default() };
+        assert_eq!(serde_json::to_string(&record).unwrap(), r#"{"key":"k","value":"v"}"#);
+    }
+
+    #[test]
+    fn unknown_fields_and_wrong_base64_are_refused() {
+        let unknown = serde_json::from_str::<WireRecord>(r#"{"valu":"v"}"#).unwrap_err();
+        assert!(unknown.to_string().contains("unknown field `valu`"), "{unknown}");
+        let record: WireRecord =
+            serde_json::from_str(r#"{"value":"***","valueEncoding":"base64"}"#).unwrap();
+        assert!(decode(&record.value, record.value_encoding).is_err());
+    }
+}

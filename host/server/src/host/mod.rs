@@ -1,0 +1,141 @@
+//! A host in this process: log, plugins, engine and the pipelines it is to run, opened together.
+//!
+//! **The order of opening is the order of dependence**: the log first, because its lock says that nobody else
+//! has the folder. What a person applied is saved before it counts as applied, and comes back with the host.
+
+mod layout;
+mod open_error;
+mod pipeline_files;
+mod pipelines;
+pub mod plugins;
+mod upkeep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tidemill_engine::broker::{Broker, Embedded};
+use tidemill_engine::clock::SystemClock;
+use tidemill_engine::engine::{Engine, EngineConfig, EngineHost};
+use tidemill_log::{Blocking, Environment, Log, LogConfig, TopicName};
+use tidemill_plugin::{Registry, Runtime, RuntimeConfig};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::api::ApiError;
+use crate::config::Config;
+use crate::metrics;
+
+pub use layout::Layout;
+pub use open_error::OpenError;
+pub use pipelines::PipelineError;
+
+use pipeline_files::PipelineFiles;
+use plugins::RegistrySource;
+
+/// Everything that a ready host has.
+pub struct Host {
+    config: Config,
+    log: Arc<Log>,
+    broker: Arc<dyn Broker>,
+    runtime: Arc<Runtime>,
+    registry: Arc<Registry>,
+    engine: Arc<Engine>,
+    files: PipelineFiles,
+    /// One change of a pipeline at a time, so that its file and the engine agree.
+    changes: tokio::sync::Mutex<()>,
+    batch_times: Arc<Mutex<metrics::BatchTimes>>,
+    upkeep: CancellationToken,
+}
+
+impl Host {
+    /// Opens everything, pushes the ready plugins, and starts the pipelines that are to run.
+    ///
+    /// A pipeline that cannot start any more is reported and left out; the host starts all the same.
+    pub async fn open(config: Config) -> Result<Arc<Host>, OpenError> {
+        let layout = Layout::make(&config.data)?;
+        let log = Log::open(&layout.log, Environment::real(), LogConfig::default()).await?;
+        let runtime = Runtime::new(RuntimeConfig {
+            code_cache: Some(layout.compiled.clone()),
+            component_bytes_max: config.plugin_bytes_max,
+            ..RuntimeConfig::default()
+        })?;
+        let registry = Arc::new(Registry::open(&layout.plugins)?);
+        plugins::push_ready(&runtime, &registry)?;
+        let broker: Arc<dyn Broker> = Arc::new(Embedded::new(Arc::clone(&log), Blocking::Threads));
+        let engine = Engine::start(
+            EngineConfig {
+                workers: config.workers,
+                checkpoints: layout.checkpoints.clone(),
+                ids: Arc::new(Uuid::new_v4),
+            },
+            EngineHost {
+                broker: Arc::clone(&broker),
+                plugins: Arc::new(RegistrySource::new(Arc::clone(&runtime), Arc::clone(&registry))),
+                clock: Arc::new(SystemClock::new()),
+            },
+        );
+        let files = PipelineFiles::open(layout.pipelines.clone())?;
+        let host = Arc::new(Host {
+            config,
+            log,
+            broker,
+            runtime,
+            registry,
+            engine,
+            files,
+            changes: tokio::sync::Mutex::new(()),
+            batch_times: Arc::default(),
+            upkeep: CancellationToken::new(),
+        });
+        host.restore_pipelines().await?;
+        upkeep::start(&host.log, host.upkeep.clone());
+        Ok(host)
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn log(&self) -> Arc<Log> {
+        Arc::clone(&self.log)
+    }
+
+    pub fn broker(&self) -> Arc<dyn Broker> {
+        Arc::clone(&self.broker)
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// All metrics as OpenMetrics text.
+    pub fn metrics(&self) -> String {
+        metrics::encode(&self.log.metrics(), &self.engine.list(), &self.batch_times.lock())
+    }
+
+    /// A topic that is there, and how many partitions it has.
+    pub fn topic(&self, text: &str) -> Result<(TopicName, u32), ApiError> {
+        let name = TopicName::new(text).map_err(|_| ApiError::no_such_topic(text))?;
+        let described = self.log.describe(&name).ok_or_else(|| ApiError::no_such_topic(text))?;
+        Ok((name, described.config.partitions))
+    }
+
+    /// The same, but not one of the log's own.
+    pub fn writable_topic(&self, text: &str) -> Result<(TopicName, u32), ApiError> {
+        let (name, partitions) = self.topic(text)?;
+        if name.is_internal() {
+            let error = format!("`{name}` is one of the log's own topics");
+            return Err(ApiError::new(axum::http::StatusCode::FORBIDDEN, error));
+        }
+        Ok((name, partitions))
+    }
+
+    /// Stops the pipelines and closes the log. Running batches have `batches_timeout` to finish; what is not
+    /// committed then did not happen, and is done again after the next start.
+    pub async fn close(&self, batches_timeout: Duration) {
+        self.upkeep.cancel();
+        self.engine.shutdown(batches_timeout).await;
+        self.log.close().await;
+    }
+}

@@ -1,0 +1,228 @@
+//! The pipelines that a host is to run, as files: what was applied, and whether it is to run.
+//!
+//! **A file is old or new, never half**: it is written beside its place, synced, and renamed; then the folder is
+//! synced. A file of an unknown version is refused by name.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tidemill_engine::spec::PipelineName;
+
+/// Says what the file is, to whoever finds it.
+const FORMAT: &str = "tidemill-pipeline";
+const VERSION: u32 = 1;
+const EXTENSION: &str = "json";
+
+/// What a person wants of a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wanted {
+    Running,
+    Stopped,
+}
+
+/// A pipeline as it was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// The TOML file.
+    pub text: String,
+    pub wanted: Wanted,
+    /// The digest of each operator's plugin. A restart runs the same ones, whatever was pushed meanwhile.
+    pub plugins: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    format: String,
+    version: u32,
+    wanted: Wanted,
+    plugins: BTreeMap<String, String>,
+    text: String,
+}
+
+/// Why pipelines could not be saved or read.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineFileError {
+    #[error("{action} `{path}`", path = path.display())]
+    Io { action: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("`{path}` is no saved pipeline", path = path.display())]
+    Damaged { path: PathBuf, source: serde_json::Error },
+    #[error("`{path}` is {format} version {version}; this host knows {FORMAT} version {VERSION}", path = path.display())]
+    Unknown { path: PathBuf, format: String, version: u32 },
+}
+
+impl PipelineFileError {
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            PipelineFileError::Io { .. } => None,
+            PipelineFileError::Damaged { .. } => Some(
+                "move the file away and apply the pipeline again; it goes on where it was"
+                    .to_owned(),
+            ),
+            PipelineFileError::Unknown { .. } => {
+                Some("a newer tidemill wrote it; start that one".to_owned())
+            }
+        }
+    }
+}
+
+/// A folder of saved pipelines.
+pub struct PipelineFiles {
+    folder: PathBuf,
+}
+
+impl PipelineFiles {
+    /// Opens the folder, and makes it if it is not there.
+    pub fn open(folder: PathBuf) -> Result<PipelineFiles, PipelineFileError> {
+        fs::create_dir_all(&folder).map_err(io("make the folder", &folder))?;
+        Ok(PipelineFiles { folder })
+    }
+
+    /// All pipelines, by name.
+    pub fn load(&self) -> Result<Vec<Saved>, PipelineFileError> {
+        let entries = fs::read_dir(&self.folder).map_err(io("list", &self.folder))?;
+        let mut paths = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(io("list", &self.folder))?.path();
+            if path.extension().is_some_and(|extension| extension == EXTENSION) {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        paths.iter().map(|path| read(path)).collect()
+    }
+
+    /// One pipeline, if it is there.
+    pub fn get(&self, name: &PipelineName) -> Result<Option<Saved>, PipelineFileError> {
+        let path = self.path(name);
+        if path.exists() { read(&path).map(Some) } else { Ok(None) }
+    }
+
+    /// Durable on return.
+    pub fn save(&self, name: &PipelineName, saved: &Saved) -> Result<(), PipelineFileError> {
+        let content = Content {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            wanted: saved.wanted,
+            plugins: saved.plugins.clone(),
+            text: saved.text.clone(),
+        };
+        let path = self.path(name);
+        let encoded = serde_json::to_vec_pretty(&content)
+            .map_err(|source| PipelineFileError::Damaged { path: path.clone(), source })?;
+        let beside = path.with_extension("new");
+        let mut file = File::create(&beside).map_err(io("create", &beside))?;
+        file.write_all(&encoded).and_then(|()| file.sync_all()).map_err(io("write", &beside))?;
+        fs::rename(&beside, &path).map_err(io("rename into", &path))?;
+        self.sync_folder()
+    }
+
+    /// Durable on return. Removing what is not there is fine.
+    pub fn remove(&self, name: &PipelineName) -> Result<(), PipelineFileError> {
+        let path = self.path(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(io("remove", &path)(error))
+            }
+            _ => self.sync_folder(),
+        }
+    }
+
+    /// A pipeline's name has letters, digits, `-` and `_` only, so it stays in the folder.
+    fn path(&self, name: &PipelineName) -> PathBuf {
+        self.folder.join(format!("{name}.{EXTENSION}"))
+    }
+
+    fn sync_folder(&self) -> Result<(), PipelineFileError> {
+        File::open(&self.folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(io("sync", &self.folder))
+    }
+}
+
+fn read(path: &Path) -> Result<Saved, PipelineFileError> {
+    let bytes = fs::read(path).map_err(io("read", path))?;
+    let damaged = |source| PipelineFileError::Damaged { path: path.to_owned(), source };
+    // The version first: a newer one may have other keys.
+    let any: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
+    let format = any["format"].as_str().unwrap_or_default();
+    let version =
+        any["version"].as_u64().and_then(|version| u32::try_from(version).ok()).unwrap_or(0);
+    if (format, version) != (FORMAT, VERSION) {
+        return Err(PipelineFileError::Unknown {
+            path: path.to_owned(),
+            format: format.to_owned(),
+            version,
+        });
+    }
+    let content: Content = serde_json::from_value(any).map_err(damaged)?;
+    Ok(Saved { text: content.text, wanted: content.wanted, plugins: content.plugins })
+}
+
+fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> PipelineFileError {
+    let path = path.to_owned();
+    move |source| PipelineFileError::Io { action, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidemill_engine::spec::PipelineSpec;
+
+    const TEXT: &str = "name = \"p\"\n[[source]]\nname = \"s\"\ntopic = \"t\"\n[[sink]]\nname = \"o\"\ninput = \"s\"\ntopic = \"u\"\n";
+
+    fn name() -> PipelineName {
+        PipelineSpec::parse(TEXT).unwrap().name
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded_until_it_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = PipelineFiles::open(folder.path().join("pipelines")).unwrap();
+        assert_eq!(files.get(&name()).unwrap(), None);
+        for wanted in [Wanted::Running, Wanted::Stopped] {
+            let saved = Saved {
+                text: TEXT.to_owned(),
+                wanted,
+                plugins: [("o".to_owned(), "sha256:1".to_owned())].into(),
+            };
+            files.save(&name(), &saved).unwrap();
+            assert_eq!(files.load().unwrap(), [saved]);
+        }
+        files.remove(&name()).unwrap();
+        files.remove(&name()).unwrap();
+        assert!(files.load().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_half_written_file_beside_its_place_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = PipelineFiles::open(folder.path().to_owned()).unwrap();
+        fs::write(folder.path().join("p.new"), "{").unwrap();
+        assert!(files.load().unwrap().is_empty());
+    }
+
+    #[test]
+    fn damage_and_newer_versions_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = PipelineFiles::open(folder.path().to_owned()).unwrap();
+        let path = folder.path().join("p.json");
+        for (content, expected) in [
+            ("{", "is no saved pipeline"),
+            (r#"{"format":"tidemill-pipeline","version":2,"new":1}"#, "version 2"),
+            (r#"{"format":"other","version":1}"#, "is other version 1"),
+        ] {
+            fs::write(&path, content).unwrap();
+            let error = files.load().unwrap_err();
+            assert!(
+                error.to_string().contains("p.json") && error.to_string().contains(expected),
+                "{error}"
+            );
+            assert!(error.hint().is_some());
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Plugins of a host: the ready ones, those that are pushed, and what they are.
+
+use std::sync::Arc;
+
+use tidemill_engine::graph::{PluginSource, PluginSourceError};
+use tidemill_plugin::{
+    Grants, LoadError, ParameterKind, Plugin, Registry, RegistryEntry, RegistryError, Runtime,
+    RuntimeConfig, RuntimeError, SettingValue,
+};
+
+use super::{Host, OpenError};
+use crate::api::wire::{ParameterDescription, PluginDescription, PluginSummary};
+
+/// Why a component could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+impl InspectError {
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            InspectError::Runtime(error) => error.hint(),
+            InspectError::Load(error) => error.hint(),
+        }
+    }
+}
+
+/// Loads a component without a host, every capability granted, and describes it.
+pub fn inspect(component: &[u8]) -> Result<PluginDescription, InspectError> {
+    let runtime = Runtime::new(RuntimeConfig::default())?;
+    let plugin = runtime.load(component, &Grants::all())?;
+    Ok(description(&plugin))
+}
+
+/// Loads every ready plugin, so that its code is compiled once and a pipeline starts at once, and makes it known.
+pub fn push_ready(runtime: &Arc<Runtime>, registry: &Registry) -> Result<(), OpenError> {
+    for ready in tidemill_plugins::ready() {
+        let plugin = runtime
+            .load(ready.component, &Grants::none())
+            .map_err(|source| OpenError::Ready { name: ready.name, source })?;
+        registry.push(ready.component, &plugin)?;
+    }
+    Ok(())
+}
+
+/// What a plugin says about itself, in the API's words.
+pub fn description(plugin: &Plugin) -> PluginDescription {
+    let described = plugin.description();
+    let reads = &described.reads;
+    let parts = [
+        (reads.keys, "keys"),
+        (reads.values, "values"),
+        (reads.headers, "headers"),
+        (reads.timestamps, "timestamps"),
+    ];
+    PluginDescription {
+        plugin: summary(plugin),
+        parameters: described
+            .parameters
+            .iter()
+            .map(|parameter| ParameterDescription {
+                name: parameter.name.clone(),
+                kind: kind_name(parameter.kind).to_owned(),
+                default: parameter.default.as_ref().map(json_of),
+                doc: parameter.doc.clone(),
+            })
+            .collect(),
+        reads: parts.iter().filter(|(read, _)| *read).map(|(_, name)| (*name).to_owned()).collect(),
+        ports: described.ports.clone(),
+        state_version: described.state_version,
+        imports: plugin.imports().to_vec(),
+        compile_ms: plugin.compile_time().as_secs_f64() * 1000.0,
+    }
+}
+
+pub fn summary(plugin: &Plugin) -> PluginSummary {
+    let described = plugin.description();
+    PluginSummary {
+        name: described.name.clone(),
+        version: described.version.to_string(),
+        digest: plugin.digest().to_string(),
+        world: plugin.world().name().to_owned(),
+        summary: described.summary.clone(),
+        bytes: plugin.component_bytes() as u64,
+    }
+}
+
+fn kind_name(kind: ParameterKind) -> &'static str {
+    match kind {
+        ParameterKind::Text => "text",
+        ParameterKind::Integer => "integer",
+        ParameterKind::Number => "number",
+        ParameterKind::Boolean => "boolean",
+    }
+}
+
+fn json_of(value: &SettingValue) -> serde_json::Value {
+    match value {
+        SettingValue::Text(text) => text.clone().into(),
+        SettingValue::Integer(integer) => (*integer).into(),
+        SettingValue::Number(number) => (*number).into(),
+        SettingValue::Boolean(boolean) => (*boolean).into(),
+    }
+}
+
+/// Why a host's plugins could not be asked or added to.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error("the work on the plugin ended early")]
+    Ended(#[from] tokio::task::JoinError),
+}
+
+impl PluginError {
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            PluginError::Load(error) => error.hint(),
+            PluginError::Registry(error) => error.hint(),
+            PluginError::Ended(_) => None,
+        }
+    }
+}
+
+/// The registry, as the engine asks it.
+pub struct RegistrySource {
+    runtime: Arc<Runtime>,
+    registry: Arc<Registry>,
+}
+
+impl RegistrySource {
+    pub fn new(runtime: Arc<Runtime>, registry: Arc<Registry>) -> RegistrySource {
+        RegistrySource { runtime, registry }
+    }
+
+    fn find(&self, reference: &str, grants: &Grants) -> Result<Arc<Plugin>, PluginError> {
+        let entry = self.registry.resolve(reference)?;
+        Ok(self.runtime.load(&self.registry.read(&entry.digest)?, grants)?)
+    }
+}
+
+impl PluginSource for RegistrySource {
+    fn load(&self, reference: &str, grants: &Grants) -> Result<Arc<Plugin>, PluginSourceError> {
+        self.find(reference, grants).map_err(|error| {
+            let causes = crate::cli::causes(&error);
+            let message =
+                std::iter::once(error.to_string()).chain(causes).collect::<Vec<_>>().join(": ");
+            PluginSourceError { message, hint: error.hint() }
+        })
+    }
+}
+
+impl Host {
+    /// All plugins, by name, the newest version of each first.
+    pub fn plugins(&self) -> Result<Vec<PluginSummary>, PluginError> {
+        Ok(self.registry.list()?.into_iter().map(entry_summary).collect())
+    }
+
+    /// Checks a component as a pipeline would, with every capability granted, and keeps it.
+    pub async fn push_plugin(&self, component: Vec<u8>) -> Result<PluginSummary, PluginError> {
+        let (runtime, registry) = (Arc::clone(&self.runtime), Arc::clone(&self.registry));
+        // Compiling takes seconds for large components.
+        let pushed = tokio::task::spawn_blocking(move || {
+            let plugin = runtime.load(&component, &Grants::all())?;
+            registry.push(&component, &plugin)?;
+            Ok::<_, PluginError>(summary(&plugin))
+        });
+        pushed.await?
+    }
+
+    /// What a plugin is, and what it can be told.
+    pub async fn describe_plugin(
+        &self,
+        reference: String,
+    ) -> Result<PluginDescription, PluginError> {
+        let source = RegistrySource::new(Arc::clone(&self.runtime), Arc::clone(&self.registry));
+        let described = tokio::task::spawn_blocking(move || {
+            source.find(&reference, &Grants::all()).map(|plugin| description(&plugin))
+        });
+        described.await?
+    }
+}
+
+fn entry_summary(entry: RegistryEntry) -> PluginSummary {
+    PluginSummary {
+        name: entry.name,
+        version: entry.version.to_string(),
+        digest: entry.digest.to_string(),
+        world: entry.world,
+        summary: entry.summary,
+        bytes: entry.component_bytes,
+    }
+}

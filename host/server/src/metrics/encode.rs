@@ -1,0 +1,258 @@
+//! What the host's parts counted, as OpenMetrics text.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric, NoLabelSet,
+};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::registry::Registry;
+use tidemill_engine::progress::{OperatorProgress, PipelineState, PipelineStatus};
+use tidemill_log::{MetricsSnapshot, SYNC_BUCKETS_MICROS};
+
+use super::batch_times::{BatchTimes, Histogram};
+
+/// All metrics of a host. Names get the prefix `tidemill`.
+pub fn encode(log: &MetricsSnapshot, pipelines: &[PipelineStatus], times: &BatchTimes) -> String {
+    let times =
+        times.iter().map(|(name, histogram)| (name.to_owned(), histogram.clone())).collect();
+    let snapshot = Snapshot { log: log.clone(), pipelines: pipelines.to_vec(), times };
+    let mut registry = Registry::with_prefix("tidemill");
+    registry.register_collector(Box::new(snapshot));
+    let mut text = String::new();
+    // A string takes whatever is written.
+    let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+    text
+}
+
+#[derive(Debug)]
+struct Snapshot {
+    log: MetricsSnapshot,
+    pipelines: Vec<PipelineStatus>,
+    times: Vec<(String, Histogram)>,
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.encode_log(&mut encoder)?;
+        self.encode_pipelines(&mut encoder)?;
+        self.encode_times(&mut encoder)?;
+        self.encode_operators(&mut encoder)
+    }
+}
+
+impl Snapshot {
+    fn encode_log(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let log = &self.log;
+        for (name, help, value) in [
+            ("log_appends", "Record batches appended", log.appends_total),
+            ("log_append_bytes", "Bytes of record batches appended", log.append_bytes_total),
+            ("log_append_records", "Records appended", log.append_records_total),
+            (
+                "log_duplicates",
+                "Batches that an idempotent producer had sent before",
+                log.duplicates_total,
+            ),
+            ("log_reads", "Reads", log.reads_total),
+            ("log_read_bytes", "Bytes returned by reads", log.read_bytes_total),
+            ("log_commits", "Transactions committed", log.commits_total),
+            ("log_aborts", "Transactions aborted", log.aborts_total),
+            (
+                "log_truncations",
+                "Partitions whose torn tail was cut off at the start",
+                log.truncations_total,
+            ),
+        ] {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(metric)?;
+        }
+        let help = "Partitions that take no appends until the host is started again";
+        let mut poisoned =
+            encoder.encode_descriptor("log_poisoned_partitions", help, None, MetricType::Gauge)?;
+        poisoned.encode_gauge(&gauge(log.poisoned_partitions))?;
+        let bounds =
+            SYNC_BUCKETS_MICROS.iter().map(|micros| *micros as f64 / 1e6).chain([f64::MAX]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(log.sync_buckets).collect();
+        let mut syncs = encoder.encode_descriptor(
+            "log_sync_seconds",
+            "Rounds of fdatasync",
+            None,
+            MetricType::Histogram,
+        )?;
+        syncs.encode_histogram::<NoLabelSet>(
+            log.sync_micros_total as f64 / 1e6,
+            log.syncs_total,
+            &buckets,
+            None,
+        )
+    }
+
+    fn encode_pipelines(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        type Read = fn(&PipelineStatus) -> u64;
+        let counters: [(&str, &str, Read); 4] = [
+            ("pipeline_batches", "Batches committed", |status| status.batches),
+            ("pipeline_input_records", "Records read", |status| status.input_rows),
+            ("pipeline_output_records", "Records written", |status| status.output_rows),
+            (
+                "pipeline_late_records",
+                "Records that came after their windows had closed",
+                |status| status.late_rows,
+            ),
+        ];
+        for (name, help, read) in counters {
+            let rows = self
+                .pipelines
+                .iter()
+                .map(|status| ([("pipeline", status.name.as_str())], read(status)));
+            counter_family(encoder, name, help, rows)?;
+        }
+        let gauges: [(&str, &str, Read); 2] = [
+            ("pipeline_lag_records", "Records not yet read", |status| status.lag),
+            ("pipeline_failed", "1 where the pipeline cannot go on without a person", |status| {
+                u64::from(matches!(status.state, PipelineState::Failed { .. }))
+            }),
+        ];
+        for (name, help, read) in gauges {
+            let rows = self
+                .pipelines
+                .iter()
+                .map(|status| ([("pipeline", status.name.as_str())], gauge(read(status))));
+            gauge_family(encoder, name, help, rows)?;
+        }
+        Ok(())
+    }
+
+    fn encode_times(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut metric = encoder.encode_descriptor(
+            "pipeline_batch_seconds",
+            "From plan to commit",
+            None,
+            MetricType::Histogram,
+        )?;
+        for (pipeline, histogram) in &self.times {
+            let buckets: Vec<(f64, u64)> = histogram.buckets().collect();
+            let labels = [("pipeline", pipeline.as_str())];
+            metric.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
+                histogram.sum,
+                histogram.count,
+                &buckets,
+                None,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn encode_operators(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        type Read = fn(&OperatorProgress) -> u64;
+        let counters: [(&str, &str, Read); 5] = [
+            ("plugin_calls", "Calls into the plugin", |operator| operator.calls),
+            ("plugin_records", "Records handed to the plugin", |operator| operator.records),
+            ("plugin_input_bytes", "Bytes handed to the plugin", |operator| operator.bytes_in),
+            ("plugin_output_bytes", "Bytes that came back", |operator| operator.bytes_out),
+            ("plugin_rejected_records", "Records that the plugin refused", |operator| {
+                operator.rejected
+            }),
+        ];
+        for (name, help, read) in counters {
+            counter_family(
+                encoder,
+                name,
+                help,
+                self.operators().map(|(labels, operator)| (labels, read(operator))),
+            )?;
+        }
+        let mut time = encoder.encode_descriptor(
+            "plugin_seconds",
+            "Time inside calls",
+            None,
+            MetricType::Counter,
+        )?;
+        for (labels, operator) in self.operators() {
+            ConstCounter::new(operator.time_ms / 1000.0).encode(time.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn operators(&self) -> impl Iterator<Item = ([(&'static str, &str); 2], &OperatorProgress)> {
+        self.pipelines.iter().flat_map(|status| {
+            let operators = status.last_progress.iter().flat_map(|progress| &progress.operators);
+            operators.map(|operator| {
+                (
+                    [("pipeline", status.name.as_str()), ("operator", operator.name.as_str())],
+                    operator,
+                )
+            })
+        })
+    }
+}
+
+fn counter_family<L: EncodeLabelSet>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    rows: impl Iterator<Item = (L, u64)>,
+) -> fmt::Result {
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (labels, value) in rows {
+        ConstCounter::new(value).encode(metric.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn gauge_family<L: EncodeLabelSet, V: EncodeGaugeValue>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    rows: impl Iterator<Item = (L, V)>,
+) -> fmt::Result {
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (labels, value) in rows {
+        metric.encode_family(&labels)?.encode_gauge(&value)?;
+    }
+    Ok(())
+}
+
+/// Gauges are signed.
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_has_every_family_and_its_end() {
+        let status = PipelineStatus {
+            name: "p".to_owned(),
+            state: PipelineState::Running,
+            batch_id: Some(3),
+            batches: 4,
+            input_rows: 5,
+            output_rows: 6,
+            late_rows: 0,
+            lag: 7,
+            batch_ms: Default::default(),
+            last_progress: None,
+        };
+        let mut times = BatchTimes::default();
+        times.add("p", 0.02);
+        let text = encode(
+            &MetricsSnapshot { appends_total: 9, ..MetricsSnapshot::default() },
+            &[status],
+            &times,
+        );
+        for line in [
+            "tidemill_log_appends_total 9",
+            "tidemill_pipeline_batches_total{pipeline=\"p\"} 4",
+            "tidemill_pipeline_lag_records{pipeline=\"p\"} 7",
+            "tidemill_pipeline_batch_seconds_bucket{le=\"0.025\",pipeline=\"p\"} 1",
+            "tidemill_pipeline_batch_seconds_bucket{le=\"+Inf\",pipeline=\"p\"} 1",
+            "# EOF",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}

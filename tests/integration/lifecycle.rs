@@ -1,0 +1,85 @@
+//! Start and stop of a host.
+
+use std::time::Duration;
+
+use crate::harness::{EVERY_20_MS, Host, command, eventually, pipeline, request, run, word_count};
+
+#[test]
+fn sigterm_ends_a_busy_host_in_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let host = Host::start_on(&data);
+    host.run(&["topic", "create", "in", "--partitions", "2"]).ok();
+    host.apply(&word_count("words", EVERY_20_MS, "in", "totals")).ok();
+    host.run_with(&["produce", "in"], "some words to count\n".repeat(200_000).as_bytes()).ok();
+    // A reader that waits for more, and one that is slow.
+    let mut follower = command(&["consume", "in", "--follow"]);
+    let mut follower = follower.env("TIDEMILL_HOST", host.address()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let (code, took) = host.terminate();
+    let _ = follower.kill();
+    let _ = follower.wait();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+
+    // Nothing was lost or doubled by the stop.
+    let host = Host::start_on(&data);
+    eventually("everything is counted", || {
+        let totals = host.run(&["consume", "totals", "-k", "="]).ok();
+        let last = totals.lines().rfind(|line| line.starts_with("words=")).map(str::to_owned);
+        (last.as_deref() == Some("words=200000")).then_some(())
+    });
+}
+
+#[test]
+fn pipelines_come_back_as_they_were_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let host = Host::start_on(&data);
+    host.run(&["topic", "create", "in"]).ok();
+    for name in ["one", "two", "three"] {
+        host.apply(&pipeline(name, EVERY_20_MS, "in", "upper-case", &format!("out-{name}"))).ok();
+    }
+    host.run(&["pipeline", "stop", "two"]).ok();
+    host.run(&["pipeline", "delete", "three"]).ok();
+    let data = host.kill();
+    let host = Host::start_on(&data);
+    host.wait_for_state("one", "running");
+    host.wait_for_state("two", "stopped");
+    host.run(&["pipeline", "status", "three"]).fails(1, &["there is no pipeline"]);
+}
+
+#[test]
+fn a_host_ends_with_its_parents_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(&["serve", "--http", "127.0.0.1:0", "--end-with-stdin", "--data"]);
+    let mut child = command.arg(folder.path()).stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none());
+    drop(child.stdin.take());
+    let code = eventually("it ended", || child.try_wait().unwrap());
+    assert!(code.success());
+}
+
+#[test]
+fn configuration_comes_from_file_environment_and_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let config = folder.path().join("host.toml");
+    std::fs::write(&config, "http = \"127.0.0.1:1\"\nrecord_bytes_max = \"4KiB\"\nlog_format = \"json\"\n").unwrap();
+    let host = Host::start_with(&data, &[], &[("TIDEMILL_CONFIG", config.to_str().unwrap()), ("TIDEMILL_LOG", "debug")]);
+    host.run(&["topic", "create", "t"]).ok();
+    host.run_with(&["produce", "t"], "x".repeat(5000).as_bytes()).fails(1, &["at most 4096 are allowed", "record_bytes_max"]);
+    let log = host.log();
+    let first: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert!(first["level"].is_string(), "{log}");
+}
+
+#[test]
+fn readiness_ends_with_the_host() {
+    let host = Host::start();
+    assert_eq!(request(&host, "GET", "/readyz", "", "").0, 200);
+    let address = host.address().to_owned();
+    assert_eq!(host.terminate().0, Some(0));
+    run(&["--output", "json", "topic", "list", "--host", &address]).fails(1, &["reach the host", "hint"]);
+}
