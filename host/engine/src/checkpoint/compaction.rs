@@ -85,9 +85,8 @@ async fn merge_aside(read: Read) -> Merged {
 
 /// Applies the files in order. The first may be a snapshot.
 fn merge(read: &[(String, Bytes)]) -> Merged {
-    let mut files = read.iter().map(|(path, bytes)| {
-        read_state(bytes).map_err(|error| (path.clone(), error))
-    });
+    let mut files =
+        read.iter().map(|(path, bytes)| read_state(bytes).map_err(|error| (path.clone(), error)));
     let Some(base) = files.next().transpose()? else { return Ok(StateWriter::new().finish()) };
     let mut changes = Changes::default();
     // A delta may come first: then nothing is known to be sorted, and everything is indexed.
@@ -158,9 +157,10 @@ impl<'a> Changes<'a> {
             {
                 writer.set(pane, key, accumulator);
             }
-            let gone = self.panes.get(&pane).is_some_and(|changes| {
-                changes.evicted || changes.set.contains_key(&key)
-            });
+            let gone = self
+                .panes
+                .get(&pane)
+                .is_some_and(|changes| changes.evicted || changes.set.contains_key(&key));
             if !gone {
                 writer.set(pane, key, accumulator);
             }

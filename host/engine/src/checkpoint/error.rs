@@ -39,7 +39,7 @@ pub enum CheckpointError {
         location: String,
         /// Why it failed.
         #[source]
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
     /// Something else stands where a new file was to be created.
     #[error("`{path}` in {location} exists already with other content")]
@@ -122,8 +122,9 @@ impl CheckpointError {
     pub fn is_retryable(&self) -> bool {
         use object_store::Error as E;
         match self {
-            Self::Store { source: E::Generic { .. } | E::JoinError { .. }, .. } => {
-                !self.io_kind().is_some_and(is_lasting)
+            Self::Store { source, .. } => {
+                let passing = matches!(**source, E::Generic { .. } | E::JoinError { .. });
+                passing && !self.io_kind().is_some_and(is_lasting)
             }
             Self::Folder { source, .. } => !is_lasting(source.kind()),
             _ => false,
@@ -133,7 +134,6 @@ impl CheckpointError {
     /// What a person can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        use object_store::Error as E;
         let hint = match self {
             Self::Location { hint, .. } => return hint.clone(),
             Self::Exists { .. } => {
@@ -143,14 +143,11 @@ impl CheckpointError {
                 "restore the file from a copy, or delete the pipeline and apply it again to start over"
             }
             Self::Format { .. } => "start the newer Tidemill that wrote it",
-            Self::Store { source: E::NotFound { .. }, action, .. } if action.starts_with("read") => {
-                "a file that the log refers to is gone: restore it, or delete the pipeline and apply it again to start over"
-            }
-            Self::Store { source: E::NotFound { .. }, .. } => "does the bucket or folder exist?",
-            Self::Store { source: E::PermissionDenied { .. } | E::Unauthenticated { .. }, .. } => {
-                "the host must be allowed to write there; keys of S3 come from the variables AWS_*"
-            }
-            Self::Store { .. } | Self::Folder { .. } => return self.io_kind().and_then(io_hint),
+            Self::Store { action, source, .. } => match store_hint(action, source) {
+                Some(hint) => hint,
+                None => return self.io_kind().and_then(io_hint),
+            },
+            Self::Folder { .. } => return self.io_kind().and_then(io_hint),
         };
         Some(hint.to_owned())
     }
@@ -168,12 +165,30 @@ impl CheckpointError {
     }
 }
 
+fn store_hint(action: &str, source: &object_store::Error) -> Option<&'static str> {
+    use object_store::Error as E;
+    match source {
+        E::NotFound { .. } if action == "read" => Some(
+            "a file that the log refers to is gone: restore it, or delete the pipeline and apply it again to start over",
+        ),
+        E::NotFound { .. } => Some("does the bucket or folder exist?"),
+        E::PermissionDenied { .. } | E::Unauthenticated { .. } => Some(
+            "the host must be allowed to write there; keys of S3 come from the variables AWS_*",
+        ),
+        _ => None,
+    }
+}
+
 /// Whether it takes a person to change this.
 fn is_lasting(kind: io::ErrorKind) -> bool {
     use io::ErrorKind as K;
     matches!(
         kind,
-        K::PermissionDenied | K::ReadOnlyFilesystem | K::NotADirectory | K::IsADirectory | K::InvalidInput
+        K::PermissionDenied
+            | K::ReadOnlyFilesystem
+            | K::NotADirectory
+            | K::IsADirectory
+            | K::InvalidInput
     )
 }
 

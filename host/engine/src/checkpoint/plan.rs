@@ -30,7 +30,9 @@ impl CheckpointStore {
     /// [`CheckpointError::Damaged`] if it is not what was written.
     pub async fn load_plan(&self, batch: u64) -> Result<Option<Value>, CheckpointError> {
         let path = self.plan_path(batch);
-        let Some(bytes) = self.fetch_if_there(&path, PLAN_BYTES_MAX).await? else { return Ok(None) };
+        let Some(bytes) = self.fetch_if_there(&path, PLAN_BYTES_MAX).await? else {
+            return Ok(None);
+        };
         let (json, crc) = split(&bytes).ok_or_else(|| self.damaged(&path, Damage::Trailer))?;
         self.check_crc(&path, crc, json)?;
         let plan = serde_json::from_slice(json);

@@ -43,7 +43,9 @@ pub enum Restore {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
     /// A position without a checkpoint.
-    #[error("partition {partition} of `{topic}` is committed at offset {next} without a pointer to a checkpoint")]
+    #[error(
+        "partition {partition} of `{topic}` is committed at offset {next} without a pointer to a checkpoint"
+    )]
     NoPointer {
         /// The topic.
         topic: String,
@@ -64,7 +66,9 @@ pub enum RestoreError {
         source: PointerError,
     },
     /// Positions of different batches: one commit moves all of them.
-    #[error("partition {partition} of `{topic}` is committed with the checkpoint `{found}`, others with `{expected}`")]
+    #[error(
+        "partition {partition} of `{topic}` is committed with the checkpoint `{found}`, others with `{expected}`"
+    )]
     Diverged {
         /// The topic.
         topic: String,
@@ -84,7 +88,9 @@ pub enum RestoreError {
         committed: Option<u64>,
     },
     /// The manifest says otherwise than the log.
-    #[error("partition {partition} of `{topic}` is committed at {committed:?}, but batch {batch} ended at {recorded:?}")]
+    #[error(
+        "partition {partition} of `{topic}` is committed at {committed:?}, but batch {batch} ended at {recorded:?}"
+    )]
     Position {
         /// The topic.
         topic: String,
@@ -146,7 +152,8 @@ pub fn decide_restore(seen: &Observed) -> Result<Restore, RestoreError> {
     let committed = found.map(|pointer| pointer.batch);
     let newest = seen.newest.manifest.max(seen.newest.plan);
     // Batches in flight at a crash are the next ones after the last commit.
-    let reach = committed.map_or(0, |batch| batch.saturating_add(1)).saturating_add(seen.in_flight_max);
+    let reach =
+        committed.map_or(0, |batch| batch.saturating_add(1)).saturating_add(seen.in_flight_max);
     match newest {
         Some(newest) if newest >= reach => Err(RestoreError::Gap { newest, committed }),
         _ => Ok(found.map_or(Restore::Fresh, Restore::From)),

@@ -367,7 +367,9 @@ mod tests {
         let mut writer = StateWriter::new();
         for entry in entries {
             match entry {
-                Owned::Set(pane, key, accumulator) => writer.set(*pane, key.as_deref(), accumulator),
+                Owned::Set(pane, key, accumulator) => {
+                    writer.set(*pane, key.as_deref(), accumulator)
+                }
                 Owned::Evict(pane) => writer.evict(*pane),
             }
         }
@@ -451,7 +453,11 @@ mod tests {
             file(&[1, 0], 1),
             file(&[4, 0], 1),
             file(&[&pane[..], &huge].concat(), 1),
-            file(&[&pane[..], &[2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]].concat(), 1),
+            file(
+                &[&pane[..], &[2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]]
+                    .concat(),
+                1,
+            ),
             file(&[&pane[..], &[3, 1]].concat(), 1),
             file(&pane, 1),
             read_state(b"PAR1 is not ours").map(|_| ()).unwrap_err().to_string(),

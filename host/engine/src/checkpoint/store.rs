@@ -165,7 +165,12 @@ impl CheckpointStore {
         let AnyFormat { format } = serde_json::from_slice(&bytes).map_err(json)?;
         if format != u64::from(MANIFEST_FORMAT) {
             let location = self.location.clone();
-            return Err(CheckpointError::Format { path, location, found: format, known: MANIFEST_FORMAT });
+            return Err(CheckpointError::Format {
+                path,
+                location,
+                found: format,
+                known: MANIFEST_FORMAT,
+            });
         }
         let manifest: Manifest = serde_json::from_slice(&bytes).map_err(json)?;
         if manifest.pipeline != self.pipeline || manifest.batch != pointer.batch {
@@ -222,14 +227,16 @@ impl CheckpointStore {
             Ok(_) => Ok(()),
             // The store's client tries again by itself, and may meet its own first attempt, of
             // which only the answer was lost.
-            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. })
-                if self.fetch(path, bytes.len() as u64).await.is_ok_and(|found| found == bytes) =>
-            {
+            Err(
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
+            ) if self.fetch(path, bytes.len() as u64).await.is_ok_and(|found| found == bytes) => {
                 Ok(())
             }
-            Err(object_store::Error::AlreadyExists { .. }) => {
-                Err(CheckpointError::Exists { path: path.to_owned(), location: self.location.clone() })
-            }
+            Err(object_store::Error::AlreadyExists { .. }) => Err(CheckpointError::Exists {
+                path: path.to_owned(),
+                location: self.location.clone(),
+            }),
             Err(source) => Err(self.failed("write", path, source)),
         }
     }
@@ -310,18 +317,32 @@ impl CheckpointStore {
         format!("{}/plans/{batch:020}.json", self.pipeline)
     }
 
-    pub(super) fn check_crc(&self, path: &str, expected: u32, bytes: &[u8]) -> Result<(), CheckpointError> {
+    pub(super) fn check_crc(
+        &self,
+        path: &str,
+        expected: u32,
+        bytes: &[u8],
+    ) -> Result<(), CheckpointError> {
         let found = crc32fast::hash(bytes);
-        if found == expected { Ok(()) } else { Err(self.damaged(path, Damage::Crc { expected, found })) }
+        if found == expected {
+            Ok(())
+        } else {
+            Err(self.damaged(path, Damage::Crc { expected, found }))
+        }
     }
 
     pub(super) fn damaged(&self, path: &str, source: Damage) -> CheckpointError {
         CheckpointError::Damaged { path: path.to_owned(), location: self.location.clone(), source }
     }
 
-    fn failed(&self, action: &'static str, path: &str, source: object_store::Error) -> CheckpointError {
+    fn failed(
+        &self,
+        action: &'static str,
+        path: &str,
+        source: object_store::Error,
+    ) -> CheckpointError {
         let (path, location) = (path.to_owned(), self.location.clone());
-        CheckpointError::Store { action, path, location, source }
+        CheckpointError::Store { action, path, location, source: Box::new(source) }
     }
 
     /// A path may come from a manifest: one that would lead out of the location is refused.

@@ -105,10 +105,8 @@ impl Subject {
     async fn files(&self) -> Vec<String> {
         let prefix = self.path("word-count");
         let listed = self.raw.list(Some(&prefix));
-        let mut files: Vec<String> = listed
-            .map(|found| found.unwrap().location.to_string())
-            .collect()
-            .await;
+        let mut files: Vec<String> =
+            listed.map(|found| found.unwrap().location.to_string()).collect().await;
         files.sort();
         files
     }
@@ -166,10 +164,14 @@ async fn writes_a_plan_once() {
         let longer = subject.checkpoints.save_plan(3, &json!({"a": "b".repeat(99)})).await;
         assert!(matches!(longer, Err(CheckpointError::Exists { .. })));
         assert_eq!(subject.checkpoints.load_plan(3).await.unwrap(), Some(plan));
-        subject.overwrite("word-count/plans/00000000000000000003.json", |bytes| bytes[2] ^= 1).await;
+        subject
+            .overwrite("word-count/plans/00000000000000000003.json", |bytes| bytes[2] ^= 1)
+            .await;
         let error = subject.checkpoints.load_plan(3).await.unwrap_err();
         assert!(matches!(error, CheckpointError::Damaged { source: Damage::Crc { .. }, .. }));
-        subject.overwrite("word-count/plans/00000000000000000003.json", |bytes| bytes.truncate(9)).await;
+        subject
+            .overwrite("word-count/plans/00000000000000000003.json", |bytes| bytes.truncate(9))
+            .await;
         let error = subject.checkpoints.load_plan(3).await.unwrap_err();
         assert!(matches!(error, CheckpointError::Damaged { source: Damage::Trailer, .. }));
     }
@@ -226,8 +228,11 @@ async fn names_damage() {
 #[tokio::test]
 async fn compacts_into_a_snapshot_named_by_a_later_batch() {
     for subject in Subject::all() {
-        let files =
-            [subject.state(1, "a", "1").await, subject.state(2, "b", "2").await, subject.state(3, "a", "3").await];
+        let files = [
+            subject.state(1, "a", "1").await,
+            subject.state(2, "b", "2").await,
+            subject.state(3, "a", "3").await,
+        ];
         let snapshot = subject.checkpoints.compact(&files, 5).await.unwrap();
         assert_eq!((snapshot.batch, snapshot.kind), (3, FileKind::Snapshot));
         assert!(snapshot.path.starts_with("word-count/state/count/0/00000000000000000005-"));
@@ -273,7 +278,13 @@ async fn collects_what_nothing_leads_to() {
                 store.read(file).await.unwrap();
             }
         }
-        for (file, left) in [(&all[0].0, false), (&all[0].1, false), (&all[1].0, true), (&all[2].0, false), (&all[3].0, true)] {
+        for (file, left) in [
+            (&all[0].0, false),
+            (&all[0].1, false),
+            (&all[1].0, true),
+            (&all[2].0, false),
+            (&all[3].0, true),
+        ] {
             assert_eq!(store.read(file).await.is_ok(), left, "{}", file.path);
         }
         for (batch, left) in [(0, false), (1, true), (2, true), (3, true)] {

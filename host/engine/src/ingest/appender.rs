@@ -82,7 +82,8 @@ impl Appender {
         let mut pause = RETRY_PAUSE_MIN;
         loop {
             // A copy stays for another try.
-            let Err(error) = self.producer.commit(self.commit_of(batches.clone(), records, moved)).await
+            let Err(error) =
+                self.producer.commit(self.commit_of(batches.clone(), records, moved)).await
             else {
                 self.records += records;
                 return Ok(());
@@ -118,7 +119,8 @@ impl Appender {
             metadata,
         };
         let mut offsets = vec![slot(COUNT_SLOT, self.records + records, String::new())];
-        offsets.extend(moved.iter().map(|moved| slot(moved.slot, moved.offset, moved.text.clone())));
+        offsets
+            .extend(moved.iter().map(|moved| slot(moved.slot, moved.offset, moved.text.clone())));
         let outputs = vec![Output { to: self.at.clone(), batches }];
         Commit { outputs, group: self.group.clone(), offsets }
     }

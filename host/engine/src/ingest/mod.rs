@@ -75,7 +75,8 @@ impl Ingest {
         broker: Arc<dyn Broker>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, IngestError> {
-        let (topic, group) = (topic_name(pipeline, &source.name), group_name(pipeline, &source.name));
+        let (topic, group) =
+            (topic_name(pipeline, &source.name), group_name(pipeline, &source.name));
         let (stop, stopped) = watch::channel(false);
         let (appender, positions) = Appender::open(broker, &topic, &group, stopped.clone()).await?;
         let failure = Arc::new(Mutex::new(None));

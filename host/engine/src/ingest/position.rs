@@ -65,7 +65,11 @@ pub(super) enum Decision {
 
 /// Decides from facts already read: the file's size, and the checksum of the bytes at the mark.
 pub(super) fn decide(known: &FilePosition, size: u64, mark: Option<u32>) -> Decision {
-    if size >= known.bytes && mark == Some(known.mark) { Decision::GoOn } else { Decision::StartOver }
+    if size >= known.bytes && mark == Some(known.mark) {
+        Decision::GoOn
+    } else {
+        Decision::StartOver
+    }
 }
 
 #[cfg(test)]

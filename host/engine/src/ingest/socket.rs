@@ -109,7 +109,9 @@ impl Socket {
                 self.commit(&mut lines).await?;
             }
             match read {
-                Ok(0) => tracing::info!(address = %self.address, "the source has closed the connection"),
+                Ok(0) => {
+                    tracing::info!(address = %self.address, "the source has closed the connection")
+                }
                 Err(error) => {
                     tracing::warn!(address = %self.address, %error, "the connection to the source is lost");
                 }

@@ -75,7 +75,11 @@ impl Tail {
                 Err(error) if error.error().kind() == ErrorKind::NotFound => continue,
                 Err(error) => {
                     let path = error.path().to_owned();
-                    return Err(IngestError::File { action: "look into", path, source: error.into() });
+                    return Err(IngestError::File {
+                        action: "look into",
+                        path,
+                        source: error.into(),
+                    });
                 }
             };
             let metadata = match path.metadata() {
@@ -112,9 +116,10 @@ impl Tail {
     ) -> Result<Vec<Moved>, IngestError> {
         let mut moved = Vec::new();
         let mut room = ROUND_BYTES_MAX;
-        let first = self.last_read.as_ref().map_or(0, |last| {
-            found.partition_point(|file| file.path <= *last)
-        });
+        let first = self
+            .last_read
+            .as_ref()
+            .map_or(0, |last| found.partition_point(|file| file.path <= *last));
         let (before, after) = found.split_at(first);
         for file in after.iter().chain(before) {
             let before = room;
@@ -183,7 +188,12 @@ impl Tail {
 
     /// Where to read on: behind what was read under this path, or under another before the file
     /// was renamed, if that is still the same; else at the beginning.
-    fn position_in(&self, found: &Found, all: &[Found], file: &mut File) -> io::Result<FilePosition> {
+    fn position_in(
+        &self,
+        found: &Found,
+        all: &[Found],
+        file: &mut File,
+    ) -> io::Result<FilePosition> {
         let start = FilePosition::start(&found.path, found.identity);
         let known = match self.known.get(&found.path) {
             Some(known) => &known.position,

@@ -11,9 +11,7 @@ use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
 
 use super::*;
-use crate::broker::{
-    Bounds, BrokerError, Commit, Committed, Fetched, Producer, TopicPartition,
-};
+use crate::broker::{Bounds, BrokerError, Commit, Committed, Fetched, Producer, TopicPartition};
 use crate::clock::ManualClock;
 use crate::spec::PipelineSpec;
 
@@ -62,7 +60,13 @@ impl Broker for MemoryLog {
         Err(failure(false))
     }
 
-    async fn fetch(&self, _: &TopicPartition, _: i64, _: i64, _: usize) -> Result<Fetched, BrokerError> {
+    async fn fetch(
+        &self,
+        _: &TopicPartition,
+        _: i64,
+        _: i64,
+        _: usize,
+    ) -> Result<Fetched, BrokerError> {
         Err(failure(false))
     }
 
@@ -135,7 +139,9 @@ impl MemoryLog {
 }
 
 fn source(body: &str) -> (PipelineName, SourceSpec) {
-    let text = format!("name = \"p\"\n[[source]]\nname = \"s\"\n{body}\n[[sink]]\nname = \"k\"\ninput = \"s\"\nprint = true");
+    let text = format!(
+        "name = \"p\"\n[[source]]\nname = \"s\"\n{body}\n[[sink]]\nname = \"k\"\ninput = \"s\"\nprint = true"
+    );
     let spec = PipelineSpec::parse(&text).unwrap_or_else(|error| panic!("{error}"));
     let source = spec.sources.into_iter().next().unwrap();
     (spec.name, source)
@@ -165,6 +171,7 @@ async fn follows_files_over_restarts() {
     let ingest = start_files(&log, folder).await;
     assert_eq!(log.wait(2).await, ["1", "2"]);
     append(folder, "a.log", "3\n");
+    log.wait(3).await;
     append(folder, "b.log", "b\n");
     assert_eq!(log.wait(4).await, ["1", "2", "33", "b"]);
     ingest.stop().await;
@@ -284,7 +291,10 @@ async fn names_file_and_byte_of_a_long_line() {
     append(folder.path(), "a.log", &"x".repeat(lines::LINE_BYTES_MAX + 1));
     let ingest = start_files(&log, folder.path()).await;
     let error = ingest.drain().await.unwrap_err();
-    let expected = format!("the line at byte 6 of {}/a.log is longer than 1048576 bytes", folder.path().display());
+    let expected = format!(
+        "the line at byte 6 of {}/a.log is longer than 1048576 bytes",
+        folder.path().display()
+    );
     assert_eq!(error.to_string(), expected);
     assert!(error.hint().is_some() && !error.is_retryable());
     ingest.stop().await;
@@ -308,7 +318,8 @@ async fn names_what_cannot_be_started() {
 async fn copies_lines_of_a_socket_and_connects_again() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let log = MemoryLog::default();
-    let ingest = start(&log, &format!("socket = \"{}\"", listener.local_addr().unwrap())).await.unwrap();
+    let ingest =
+        start(&log, &format!("socket = \"{}\"", listener.local_addr().unwrap())).await.unwrap();
     let (mut first, _) = listener.accept().await.unwrap();
     first.write_all(b"a\nb").await.unwrap();
     assert_eq!(log.wait(1).await, ["a"]);

@@ -8,7 +8,9 @@ use toml::Spanned;
 use super::place::{NodePlaces, Places};
 use super::problems::Problems;
 use super::raw::{OneOrMore, RawBatchLimits, RawOperatorLimits, RawPipeline};
-use super::types::{BatchLimits, Input, OnEnd, OperatorLimits, PipelineName, PipelineSpec, Trigger};
+use super::types::{
+    BatchLimits, Input, OnEnd, OperatorLimits, PipelineName, PipelineSpec, Trigger,
+};
 use super::value::{self, Wrong};
 use super::{node, wiring};
 
@@ -22,7 +24,11 @@ const TASKS_MAX: u64 = 128;
 const NODES_MAX: usize = 1000;
 
 /// Checks everything and gives back the pipeline, unless there are problems.
-pub(super) fn pipeline(raw: RawPipeline, text: &str, problems: &mut Problems) -> Option<PipelineSpec> {
+pub(super) fn pipeline(
+    raw: RawPipeline,
+    text: &str,
+    problems: &mut Problems,
+) -> Option<PipelineSpec> {
     if raw.sources.len() + raw.operators.len() + raw.sinks.len() > NODES_MAX {
         let message = format!("the pipeline has more than {NODES_MAX} nodes");
         problems.add(raw.name.span(), Wrong::new(message, "cut it into several pipelines"));
@@ -38,8 +44,8 @@ pub(super) fn pipeline(raw: RawPipeline, text: &str, problems: &mut Problems) ->
         problems.take(tasks.span(), checked).map(|tasks| tasks as u32)
     });
     let checkpoints = raw.checkpoints.location.as_ref();
-    let location = checkpoints
-        .map(|url| problems.take(url.span(), value::storage_url(url.get_ref())));
+    let location =
+        checkpoints.map(|url| problems.take(url.span(), value::storage_url(url.get_ref())));
     let mut places = Places {
         name: raw.name.span(),
         checkpoints: checkpoints.map(Spanned::span),
@@ -141,9 +147,7 @@ fn batch_limits(
         rate_max: all(rate_max)?,
         batch_bytes_max: all(bytes_max)?.unwrap_or(BATCH_BYTES_DEFAULT),
         batch_records_max: all(records_max)?,
-        back_pressure: raw
-            .back_pressure
-            .unwrap_or(matches!(trigger, Some(Trigger::Interval(_)))),
+        back_pressure: raw.back_pressure.unwrap_or(matches!(trigger, Some(Trigger::Interval(_)))),
     })
 }
 

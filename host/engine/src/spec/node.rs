@@ -41,8 +41,10 @@ pub(super) fn source(raw: &RawSource, ends: bool, problems: &mut Problems) -> Ch
             checked
         }
     };
-    let node = input.zip(start).map(|(input, start)| {
-        SourceSpec { name: raw.name.get_ref().clone(), input, start }
+    let node = input.zip(start).map(|(input, start)| SourceSpec {
+        name: raw.name.get_ref().clone(),
+        input,
+        start,
     });
     (node, places)
 }
@@ -110,7 +112,10 @@ pub(super) fn operator(raw: RawOperator, problems: &mut Problems) -> Checked<Ope
             inputs,
             params: params.into_iter().collect::<Option<_>>()?,
             limits: limits?,
-            grants: grants.into_iter().map(|grant| grant.map(str::to_owned)).collect::<Option<_>>()?,
+            grants: grants
+                .into_iter()
+                .map(|grant| grant.map(str::to_owned))
+                .collect::<Option<_>>()?,
             window: window.map_or(Some(None), |window| window.map(Some))?,
         })
     };
@@ -152,13 +157,13 @@ fn window(raw: &Spanned<RawWindow>, problems: &mut Problems) -> Option<WindowSpe
     let time = raw.time.as_ref().map_or(Some(WindowTime::Event), |time| {
         problems.take(time.span(), value::word(time.get_ref(), &known))
     });
-    let checked =
-        WindowSpec { size_ms: size?, slide_ms: slide?, time: time?, delay_ms: delay? };
+    let checked = WindowSpec { size_ms: size?, slide_ms: slide?, time: time?, delay_ms: delay? };
     let slide_span = raw.slide.as_ref().map_or(span, Spanned::span);
     if let Some(wrong) = relation(&checked) {
         problems.add(slide_span, wrong);
     }
-    if let (Some(delay), WindowTime::Processing, 1..) = (&raw.delay, checked.time, checked.delay_ms) {
+    if let (Some(delay), WindowTime::Processing, 1..) = (&raw.delay, checked.time, checked.delay_ms)
+    {
         let hint = "leave `delay` out, or set time = \"event\"";
         problems.add(delay.span(), Wrong::new("nothing is late in processing time", hint));
     }
@@ -205,7 +210,8 @@ pub(super) fn sink(raw: &RawSink, problems: &mut Problems) -> Checked<SinkSpec> 
 fn sink_output(raw: &RawSink, body: &mut Span, problems: &mut Problems) -> Option<SinkOutput> {
     *body = raw.name.span();
     let print = raw.print.as_ref().filter(|print| *print.get_ref()).map(Spanned::span);
-    let spans = [raw.topic.as_ref().map(Spanned::span), print, raw.files.as_ref().map(Spanned::span)];
+    let spans =
+        [raw.topic.as_ref().map(Spanned::span), print, raw.files.as_ref().map(Spanned::span)];
     let mut spans = spans.into_iter().flatten();
     let (first, second) = (spans.next(), spans.next());
     if let Some(second) = second {
@@ -233,8 +239,9 @@ fn sink_output(raw: &RawSink, body: &mut Span, problems: &mut Problems) -> Optio
         }
     };
     let checked = match (&raw.topic, &raw.files) {
-        (Some(topic), _) => value::output_topic(topic.get_ref())
-            .map(|name| SinkOutput::Topic { name, partitions }),
+        (Some(topic), _) => {
+            value::output_topic(topic.get_ref()).map(|name| SinkOutput::Topic { name, partitions })
+        }
         (None, Some(files)) => value::storage_url(files.get_ref()).map(SinkOutput::Files),
         (None, None) => Ok(SinkOutput::Print),
     };

@@ -34,9 +34,8 @@ impl<'t> Problems<'t> {
     /// All of them, in the order of the file.
     pub fn into_error(mut self) -> SpecError {
         self.found.sort_by_key(|(span, _)| span.start);
-        let problem = |(span, wrong): (Span, Wrong)| {
-            Problem::new(self.text, span, wrong.message, wrong.hint)
-        };
+        let problem =
+            |(span, wrong): (Span, Wrong)| Problem::new(self.text, span, wrong.message, wrong.hint);
         SpecError { problems: self.found.into_iter().take(PROBLEMS_MAX).map(problem).collect() }
     }
 }
@@ -54,9 +53,8 @@ pub(super) fn from_toml(error: &toml::de::Error) -> (Span, Wrong) {
         let wrong = Wrong { message: format!("the key {key} is missing"), hint: None };
         return (span, wrong);
     }
-    let hint = message
-        .contains("expected a string")
-        .then(|| "put the value in quotes: \"…\"".to_owned());
+    let hint =
+        message.contains("expected a string").then(|| "put the value in quotes: \"…\"".to_owned());
     (span, Wrong { message: plain(message), hint })
 }
 
@@ -65,7 +63,8 @@ fn plain(message: &str) -> String {
     if message.contains("as i128") {
         return "the number does not fit into 64 bits".to_owned();
     }
-    let words = [("expected i64", "expected a whole number"), ("expected f64", "expected a number")];
+    let words =
+        [("expected i64", "expected a whole number"), ("expected f64", "expected a number")];
     let message = message.replace('\n', ", ");
     words.iter().fold(message, |message, (rust, word)| message.replace(rust, word))
 }

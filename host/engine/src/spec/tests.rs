@@ -151,51 +151,61 @@ fn check<'a>(name: &str, rows: impl IntoIterator<Item = (&'a str, &'a str, &'a s
 
 #[test]
 fn tells_what_is_wrong_with_toml_and_keys() {
-    check("toml", [
-        ("", "input = \"again\"", ""),
-        ("batch_intervall = \"1s\"", "", ""),
-        ("zzz = 1", "", ""),
-        ("", "limits = { memry = \"1MiB\" }", ""),
-        ("", "window = { slide = \"1m\" }", ""),
-        ("", "params = { a = [1] }", ""),
-        ("", "params = { a = nan, b = 1979-05-27, c = { d = 1 } }", ""),
-        ("tasks = \"many\"", "", ""),
-        ("batch_interval = 100", "", ""),
-        ("name = ", "", ""),
-        ("", "grants = [\"loging\"]", ""),
-        ("", "limits = { memory = true }", ""),
-        ("", "params = { a = 99999999999999999999 }", ""),
-    ]);
+    check(
+        "toml",
+        [
+            ("", "input = \"again\"", ""),
+            ("batch_intervall = \"1s\"", "", ""),
+            ("zzz = 1", "", ""),
+            ("", "limits = { memry = \"1MiB\" }", ""),
+            ("", "window = { slide = \"1m\" }", ""),
+            ("", "params = { a = [1] }", ""),
+            ("", "params = { a = nan, b = 1979-05-27, c = { d = 1 } }", ""),
+            ("tasks = \"many\"", "", ""),
+            ("batch_interval = 100", "", ""),
+            ("name = ", "", ""),
+            ("", "grants = [\"loging\"]", ""),
+            ("", "limits = { memory = true }", ""),
+            ("", "params = { a = 99999999999999999999 }", ""),
+        ],
+    );
 }
 
 #[test]
 fn tells_what_is_wrong_with_values() {
-    check("values", [
-        ("batch_interval = \"1 fortnight\"", "", ""),
-        ("batch_interval = \"0ms\"", "", ""),
-        ("batch_interval = \"48h\"", "", ""),
-        ("trigger = \"availabe-now\"", "", ""),
-        ("trigger = \"once\"\nbatch_interval = \"1s\"", "", ""),
-        ("on_end = \"flush\"", "", ""),
-        ("tasks = 0", "", ""),
-        ("limits = { rate_max = 0, batch_bytes_max = \"1B\", batch_records_max = -1 }", "", ""),
-        ("limits = { rate_max = inf, batch_bytes_max = 1e3 }", "", ""),
-        ("checkpoints = { location = \"gs://bucket\" }", "", ""),
-        ("checkpoints = { location = \"/srv/checkpoints\" }", "", ""),
-        ("", "limits = { memory = \"64GiB\", call = \"0s\", output_bytes = 3000000000 }", ""),
-        ("", "window = { size = \"1m\", slide = \"2m\" }", ""),
-        ("", "window = { size = \"1h\", slide = \"7ms\" }", ""),
-        ("", "window = { size = \"0s\" }", ""),
-        ("", "window = { size = \"1m\", time = \"processing\", delay = \"1s\" }", ""),
-        ("", "window = { size = \"1m\", time = \"evnt\" }", ""),
-        ("", "", "partitions = 0"),
-        ("", "", "print = true"),
-    ]);
+    check(
+        "values",
+        [
+            ("batch_interval = \"1 fortnight\"", "", ""),
+            ("batch_interval = \"0ms\"", "", ""),
+            ("batch_interval = \"48h\"", "", ""),
+            ("trigger = \"availabe-now\"", "", ""),
+            ("trigger = \"once\"\nbatch_interval = \"1s\"", "", ""),
+            ("on_end = \"flush\"", "", ""),
+            ("tasks = 0", "", ""),
+            ("limits = { rate_max = 0, batch_bytes_max = \"1B\", batch_records_max = -1 }", "", ""),
+            ("limits = { rate_max = inf, batch_bytes_max = 1e3 }", "", ""),
+            ("checkpoints = { location = \"gs://bucket\" }", "", ""),
+            ("checkpoints = { location = \"/srv/checkpoints\" }", "", ""),
+            ("", "limits = { memory = \"64GiB\", call = \"0s\", output_bytes = 3000000000 }", ""),
+            ("", "window = { size = \"1m\", slide = \"2m\" }", ""),
+            ("", "window = { size = \"1h\", slide = \"7ms\" }", ""),
+            ("", "window = { size = \"0s\" }", ""),
+            ("", "window = { size = \"1m\", time = \"processing\", delay = \"1s\" }", ""),
+            ("", "window = { size = \"1m\", time = \"evnt\" }", ""),
+            ("", "", "partitions = 0"),
+            ("", "", "print = true"),
+        ],
+    );
 }
 
 #[test]
 fn tells_what_is_wrong_with_nodes() {
-    let source = |text: &str| format!("[[source]]\nname = \"s\"\n{text}\n[[sink]]\nname = \"k\"\ninput = \"s\"\nprint = true");
+    let source = |text: &str| {
+        format!(
+            "[[source]]\nname = \"s\"\n{text}\n[[sink]]\nname = \"k\"\ninput = \"s\"\nprint = true"
+        )
+    };
     let rows = [
         source(""),
         source("topic = \"a\"\nfiles = \"b\""),
@@ -247,7 +257,9 @@ fn survives_hostile_files() {
     let many = (0..1001).map(|at| format!("[[source]]\nname = \"s{at}\"\ntopic = \"t{at}\"\n"));
     let many = format!("name = \"p\"\n{}", many.collect::<String>());
     let large = "#".repeat(FILE_BYTES_MAX + 1);
-    for text in ["", "\0", "\u{feff}", "name", "[[", "name = \"\u{1b}[2J\"", &deep, &long, &many, &large] {
+    for text in
+        ["", "\0", "\u{feff}", "name", "[[", "name = \"\u{1b}[2J\"", &deep, &long, &many, &large]
+    {
         let error = PipelineSpec::parse(text).map(|_| ()).unwrap_err().to_string();
         assert!(error.len() < 2000 + 4 * 5000, "{}", error.len());
         assert!(!error.contains('\u{1b}'), "{error:?}");

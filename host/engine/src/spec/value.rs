@@ -59,7 +59,9 @@ pub(super) fn output_topic(text: &str) -> Result<String, Wrong> {
     if text.starts_with(INTERNAL_TOPIC_PREFIX) || text.starts_with("__") {
         return Err(Wrong::new(
             format!("a sink cannot write the internal topic `{text}`"),
-            format!("names that begin with `{INTERNAL_TOPIC_PREFIX}` or `__` are kept for the host"),
+            format!(
+                "names that begin with `{INTERNAL_TOPIC_PREFIX}` or `__` are kept for the host"
+            ),
         ));
     }
     topic(text)
@@ -104,7 +106,10 @@ pub(super) fn socket(text: &str) -> Result<SocketAddr, Wrong> {
 
 pub(super) fn files(text: &str) -> Result<String, Wrong> {
     if text.is_empty() {
-        return Err(Wrong::new("the pattern is empty", "write, for example, \"/var/log/app/*.log\""));
+        return Err(Wrong::new(
+            "the pattern is empty",
+            "write, for example, \"/var/log/app/*.log\"",
+        ));
     }
     if text.contains("://") {
         return Err(Wrong::new(
@@ -195,7 +200,10 @@ pub(super) fn bytes(quantity: &Quantity, min: u64, max: u64) -> Result<u64, Wron
             Ok(size) => (text.clone(), Some(size.as_u64())),
             Err(_) => {
                 let message = format!("`{text}` is not a number of bytes");
-                return Err(Wrong::new(message, "write, for example, \"64MiB\", \"512KiB\" or 4096"));
+                return Err(Wrong::new(
+                    message,
+                    "write, for example, \"64MiB\", \"512KiB\" or 4096",
+                ));
             }
         },
     };
@@ -220,7 +228,10 @@ pub(super) fn word<T: Copy>(text: &str, known: &[(&str, T)]) -> Result<T, Wrong>
     }
     let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
     let hint = nearest_hint(text, words.iter().copied()).unwrap_or_else(|| {
-        format!("one of {}", words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "))
+        format!(
+            "one of {}",
+            words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+        )
     });
     Err(Wrong::new(format!("`{text}` is not known here"), hint))
 }
@@ -284,9 +295,8 @@ mod tests {
             assert_eq!(text(bad), None, "{bad}");
         }
         assert_eq!(bytes(&Quantity::Number(-1), 0, 9).ok(), None);
-        let time = |text: &str| {
-            duration(text, Duration::from_millis(1), Duration::from_secs(60)).ok()
-        };
+        let time =
+            |text: &str| duration(text, Duration::from_millis(1), Duration::from_secs(60)).ok();
         assert_eq!(time("5ms"), Some(Duration::from_millis(5)));
         assert_eq!(time("1s 500ms"), Some(Duration::from_millis(1500)));
         for bad in ["", "0s", "61s", "1500us", "-1s", "99999999999999999999y", "5"] {

@@ -37,7 +37,8 @@ pub(super) fn check(raw: &RawPipeline, problems: &mut Problems) {
     }
     match cycle(&feeds) {
         Some(path) => {
-            let names: Vec<&str> = path.iter().map(|&at| nodes[at].name.get_ref().as_str()).collect();
+            let names: Vec<&str> =
+                path.iter().map(|&at| nodes[at].name.get_ref().as_str()).collect();
             let message = format!("the inputs go round in a circle: {}", names.join(" → "));
             let span = path.first().map_or(0..0, |&at| nodes[at].name.span());
             let hint = "records flow one way; write to a topic and read it in another pipeline";
