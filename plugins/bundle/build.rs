@@ -10,7 +10,8 @@ use std::process::{Command, ExitStatus};
 use std::{env, fs, io};
 
 /// The packages, in the order in which people meet them.
-const PLUGINS: [&str; 6] = ["split-words", "upper-case", "parse-access-log", "contains", "count", "stats"];
+const PLUGINS: [&str; 6] =
+    ["split-words", "upper-case", "parse-access-log", "contains", "count", "stats"];
 const TARGET: &str = "wasm32-wasip2";
 
 /// What the components are built with, whatever the host's own profile is.
@@ -23,7 +24,8 @@ const PROFILE: [(&str, &str); 6] = [
     // The names of functions stay, for the backtraces of traps.
     ("CARGO_PROFILE_RELEASE_STRIP", "debuginfo"),
 ];
-const RUSTFLAGS: &str = "-C target-feature=+simd128";
+/// Static, for a component is never moved: no address goes through a table.
+const RUSTFLAGS: &str = "-C target-feature=+simd128 -C relocation-model=static";
 
 #[derive(Debug, thiserror::Error)]
 enum BuildError {
@@ -33,7 +35,9 @@ enum BuildError {
     File { what: &'static str, path: PathBuf, source: io::Error },
     #[error("the target {TARGET} is not installed\n\n  hint: rustup target add {TARGET}\n")]
     NoTarget,
-    #[error("cargo could not build the plugin `{plugin}` for {TARGET} ({status}); its messages are above")]
+    #[error(
+        "cargo could not build the plugin `{plugin}` for {TARGET} ({status}); its messages are above"
+    )]
     Plugin { plugin: &'static str, status: ExitStatus },
 }
 
@@ -58,7 +62,11 @@ fn build() -> Result<(), BuildError> {
         let component = compile(plugin, &root, &out.join("target"))?;
         // A copy, so that a later build of the target folder cannot change what is embedded here.
         let embedded = out.join(format!("{plugin}.wasm"));
-        fs::copy(&component, &embedded).map_err(|source| BuildError::File { what: "copy", path: component, source })?;
+        fs::copy(&component, &embedded).map_err(|source| BuildError::File {
+            what: "copy",
+            path: component,
+            source,
+        })?;
         let version = variable("CARGO_PKG_VERSION")?;
         let _ = writeln!(
             table,
@@ -73,13 +81,20 @@ fn build() -> Result<(), BuildError> {
 /// Names every file that the components depend on.
 fn watch(root: &Path) -> Result<(), BuildError> {
     let mut watched = vec!["plugins/bundle/build.rs".to_owned(), "wit".to_owned()];
-    watched.extend(["Cargo.toml", "src", "macros/Cargo.toml", "macros/src"].map(|path| format!("plugin-sdk/rust/{path}")));
+    watched.extend(
+        ["Cargo.toml", "src", "macros/Cargo.toml", "macros/src"]
+            .map(|path| format!("plugin-sdk/rust/{path}")),
+    );
     for plugin in PLUGINS {
         watched.extend(["Cargo.toml", "src"].map(|path| format!("plugins/{plugin}/{path}")));
     }
     for path in watched {
         let path = root.join(path);
-        let path = path.canonicalize().map_err(|source| BuildError::File { what: "find", path, source })?;
+        let path = path.canonicalize().map_err(|source| BuildError::File {
+            what: "find",
+            path,
+            source,
+        })?;
         println!("cargo:rerun-if-changed={}", path.display());
     }
     Ok(())
@@ -103,15 +118,26 @@ fn compile(plugin: &'static str, root: &Path, target: &Path) -> Result<PathBuf, 
     }
     // `rustc` instead of `build`: link-time optimization wants a crate that is a component and no library.
     command
-        .args(["rustc", "--release", "--lib", "--crate-type", "cdylib", "--locked", "--target", TARGET])
+        .args([
+            "rustc",
+            "--release",
+            "--lib",
+            "--crate-type",
+            "cdylib",
+            "--locked",
+            "--target",
+            TARGET,
+        ])
         .args(["--package", plugin, "--target-dir"])
         .arg(target)
         .current_dir(root)
         .envs(PROFILE)
         .env("RUSTFLAGS", RUSTFLAGS);
-    let status = command
-        .status()
-        .map_err(|source| BuildError::File { what: "run cargo in", path: root.to_owned(), source })?;
+    let status = command.status().map_err(|source| BuildError::File {
+        what: "run cargo in",
+        path: root.to_owned(),
+        source,
+    })?;
     if !status.success() {
         return Err(BuildError::Plugin { plugin, status });
     }
@@ -121,8 +147,14 @@ fn compile(plugin: &'static str, root: &Path, target: &Path) -> Result<PathBuf, 
 
 /// Settings of the outer build that would change the inner one.
 fn reaches_the_inner_build(name: &str) -> bool {
-    const PREFIXES: [&str; 6] =
-        ["CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_ENCODED_", "CARGO_FEATURE_", "CARGO_CFG_"];
+    const PREFIXES: [&str; 6] = [
+        "CARGO_BUILD_",
+        "CARGO_PROFILE_",
+        "CARGO_TARGET_",
+        "CARGO_ENCODED_",
+        "CARGO_FEATURE_",
+        "CARGO_CFG_",
+    ];
     const NAMES: [&str; 9] = [
         "RUSTFLAGS",
         "RUSTC",

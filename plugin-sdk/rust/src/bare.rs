@@ -21,8 +21,15 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 /// function returned, with its length and alignment, or with none, of length zero.
 #[allow(unsafe_code)]
 #[unsafe(no_mangle)]
-extern "C" fn cabi_realloc(old: *mut u8, old_length: usize, align: usize, length: usize) -> *mut u8 {
-    let Ok(layout) = Layout::from_size_align(if old_length == 0 { length } else { old_length }, align) else {
+extern "C" fn cabi_realloc(
+    old: *mut u8,
+    old_length: usize,
+    align: usize,
+    length: usize,
+) -> *mut u8 {
+    let Ok(layout) =
+        Layout::from_size_align(if old_length == 0 { length } else { old_length }, align)
+    else {
         core::arch::wasm32::unreachable()
     };
     // SAFETY: neither size is zero, and an old block has the layout that it was allocated with.

@@ -22,11 +22,7 @@ impl Batch {
     /// Number of records: that of the longest column, for a column that is not read has no items.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.keys
-            .len()
-            .max(self.values.len())
-            .max(self.headers.len())
-            .max(self.timestamps.len())
+        self.keys.len().max(self.values.len()).max(self.headers.len()).max(self.timestamps.len())
     }
 
     /// Whether there are no records.

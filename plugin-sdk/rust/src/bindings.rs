@@ -31,9 +31,9 @@ pub(crate) fn log(level: crate::logging::Level, message: core::fmt::Arguments<'_
 #[macro_export]
 macro_rules! __bind_definition {
     () => {
-        use ::tidemill_sdk::private::{Column, Failure, String, ToOwned, Vec};
-        use ::tidemill_sdk::plugin::Plugin as _;
         use ::tidemill_sdk::description as described;
+        use ::tidemill_sdk::plugin::Plugin as _;
+        use ::tidemill_sdk::private::{Column, Failure, String, ToOwned, Vec};
         use exports::tidemill::plugin::definition;
         use tidemill::plugin::types as wit;
 
@@ -122,7 +122,8 @@ macro_rules! __bind_definition {
             }
 
             fn configure(settings: Vec<definition::Setting>) -> Result<(), String> {
-                let value = |set: definition::Setting| (set.name, described::Value::from(set.value));
+                let value =
+                    |set: definition::Setting| (set.name, described::Value::from(set.value));
                 let settings = settings.into_iter().map(value).collect();
                 Self::slot().set(Self::settings(&settings)?)
             }
@@ -179,7 +180,11 @@ macro_rules! __bind_transform {
         impl transformer::Guest for super::Plugin {
             fn process(records: wit::Batch) -> Result<wit::Outcome, wit::Failure> {
                 let records = records.into();
-                let outcome = ::tidemill_sdk::run_transform::<Self>(Self::slot().get()?, &records, Default::default())?;
+                let outcome = ::tidemill_sdk::run_transform::<Self>(
+                    Self::slot().get()?,
+                    &records,
+                    Default::default(),
+                )?;
                 let rejected = outcome.rejected.into_iter().map(|rejected| wit::Rejection {
                     index: rejected.index,
                     reason: rejected.reason.into(),
@@ -219,14 +224,18 @@ macro_rules! __bind_reducer {
     () => {
         $crate::__bind_definition!();
         $crate::__bind_batch_out!();
-        use exports::tidemill::plugin::reduction;
         use ::tidemill_sdk::{Window, finish, fold, merge};
+        use exports::tidemill::plugin::reduction;
 
         impl reduction::Guest for super::Plugin {
-            fn fold(records: reduction::Items, accumulators: wit::Column) -> Result<wit::Column, wit::Failure> {
+            fn fold(
+                records: reduction::Items,
+                accumulators: wit::Column,
+            ) -> Result<wit::Column, wit::Failure> {
                 let reduction::Items { groups, values, timestamps } = records;
                 let (values, accumulators) = (values.into(), accumulators.into());
-                Ok(fold::<Self>(Self::slot().get()?, &groups, &values, &timestamps, accumulators)?.into())
+                Ok(fold::<Self>(Self::slot().get()?, &groups, &values, &timestamps, accumulators)?
+                    .into())
             }
 
             fn merge(left: wit::Column, right: wit::Column) -> Result<wit::Column, wit::Failure> {

@@ -43,9 +43,7 @@ impl Column {
     }
 
     fn is_valid(&self, index: usize) -> bool {
-        self.validity
-            .get(index / 8)
-            .is_some_and(|bits| bits >> (index % 8) & 1 == 1)
+        self.validity.get(index / 8).is_some_and(|bits| bits >> (index % 8) & 1 == 1)
     }
 
     /// Appends an item. For tests and small columns; plugins emit through [`Emitter`](crate::Emitter).
@@ -123,11 +121,8 @@ mod tests {
 
     #[test]
     fn a_column_that_breaks_the_rules_reads_as_absent() {
-        let column = Column {
-            data: b"abc".to_vec(),
-            offsets: alloc::vec![2, 1, 9],
-            validity: Vec::new(),
-        };
+        let column =
+            Column { data: b"abc".to_vec(), offsets: alloc::vec![2, 1, 9], validity: Vec::new() };
         assert_eq!(column.get(0), None);
         assert_eq!(column.get(1), None);
         assert_eq!(column.get(usize::MAX - 1), None);

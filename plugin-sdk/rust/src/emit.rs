@@ -10,7 +10,7 @@ mod content;
 mod emitter;
 
 pub use bytes::Bytes;
-pub use content::{Content, Null, mapped, with};
+pub use content::{Content, Null, Present, mapped, with};
 pub use emitter::{Buffers, Draft, Emitter};
 
 pub(crate) use content::{Kind, Source};

@@ -20,18 +20,13 @@ impl<'b> Headers<'b> {
     pub(crate) fn new(encoded: &'b [u8]) -> Self {
         let mut rest = encoded;
         let count = varint(&mut rest).and_then(|count| u64::try_from(count).ok());
-        Self {
-            left: count.unwrap_or(0),
-            rest,
-        }
+        Self { left: count.unwrap_or(0), rest }
     }
 
     /// The value of the last header called `key`, as Kafka's own clients look one up.
     #[must_use]
     pub fn last(self, key: &str) -> Option<&'b [u8]> {
-        self.filter(|(name, _)| *name == key.as_bytes())
-            .last()
-            .and_then(|(_, value)| value)
+        self.filter(|(name, _)| *name == key.as_bytes()).last().and_then(|(_, value)| value)
     }
 }
 

@@ -26,6 +26,8 @@
 //! # }
 //! ```
 //!
+//! The README beside this crate goes from an empty folder to a running pipeline.
+//!
 //! Built for `wasm32-wasip2` this is a component of the world `transform`; natively it is a library with
 //! unit tests. The crate embeds the contract (`wit/`); a plugin's folder holds nothing but its own code.
 //!
@@ -37,21 +39,21 @@ extern crate alloc;
 // The macros name this crate; its own tests use them too.
 extern crate self as tidemill_sdk;
 
-mod column;
-mod headers;
+mod accumulator;
 mod batch;
-mod failure;
+mod column;
 pub mod description;
+mod emit;
+mod failure;
+mod filter;
+mod headers;
+pub mod logging;
 mod parameters;
 pub mod plugin;
-mod emit;
-mod transform;
-mod filter;
-mod accumulator;
 mod reducer;
-pub mod logging;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+mod transform;
 
 #[cfg(target_family = "wasm")]
 mod bindings;
@@ -63,7 +65,7 @@ pub use accumulator::Accumulator;
 pub use batch::{Batch, Record};
 pub use column::Column;
 pub use description::{Description, Kind, Parameter, Parts, Value};
-pub use emit::{Buffers, Bytes, Content, Draft, Emitter, Null, mapped, with};
+pub use emit::{Buffers, Bytes, Content, Draft, Emitter, Null, Present, mapped, with};
 pub use failure::{Failure, Refusal, Reject};
 pub use filter::keep;
 pub use headers::{Header, Headers, encode_headers};
@@ -74,17 +76,19 @@ pub use transform::{Outcome, Rejection, transform as run_transform};
 
 /// What nearly every plugin uses.
 pub mod prelude {
-    pub use crate::{
-        Accumulator, Bytes, Choice, Content, Draft, Emitter, Failure, Group, Item, Null, Parameters, Prepare, Record, Reducer, Refusal,
-        Reject, Summary, filter, log, mapped, reducer, transform, with,
-    };
     #[cfg(not(target_family = "wasm"))]
     pub use crate::testing;
+    pub use crate::{
+        Accumulator, Bytes, Choice, Content, Draft, Emitter, Failure, Group, Item, Null,
+        Parameters, Prepare, Record, Reducer, Refusal, Reject, Summary, filter, log, mapped,
+        reducer, transform, with,
+    };
 }
 
 #[doc(hidden)]
 pub mod private {
     //! What the macros' output names.
+    pub use crate::parameters::typed_default;
     pub use crate::{Column, Failure};
     pub use alloc::borrow::ToOwned;
     pub use alloc::format;
@@ -94,3 +98,7 @@ pub mod private {
     #[cfg(target_family = "wasm")]
     pub use wit_bindgen;
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -75,7 +75,7 @@ impl<N: Into<String>, V: Into<Value>> FromIterator<(N, V)> for Settings {
 
 /// A type that a parameter can have: text, integers, `f64`, `bool`, and enums that derive
 /// [`Choice`](crate::Choice).
-pub trait ParameterType: Sized {
+pub trait ParameterType: Sized + Into<Value> {
     /// How it is declared.
     const KIND: Kind;
 
@@ -89,6 +89,19 @@ pub trait ParameterType: Sized {
     #[must_use]
     fn doc_suffix() -> String {
         String::new()
+    }
+}
+
+/// A default as a value of the parameter's own kind: `default = 1` of a number is 1.0.
+///
+/// # Panics
+/// The default is not of the parameter's type: a mistake of the author's, which any test of `describe` finds.
+#[doc(hidden)]
+#[must_use]
+pub fn typed_default<T: ParameterType>(name: &str, default: Value) -> Value {
+    match T::from_value(default) {
+        Ok(value) => value.into(),
+        Err(why) => panic!("the default of parameter `{name}`: {why}"),
     }
 }
 

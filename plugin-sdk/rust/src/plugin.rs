@@ -60,7 +60,11 @@ pub trait Transform: Plugin {
     ///
     /// # Errors
     /// The record is refused, or the call fails.
-    fn transform(settings: &Self::Settings, record: Record<'_>, out: &mut Emitter<'_>) -> Result<(), Refusal>;
+    fn transform(
+        settings: &Self::Settings,
+        record: Record<'_>,
+        out: &mut Emitter<'_>,
+    ) -> Result<(), Refusal>;
 }
 
 /// A plugin of the world `filter`.
@@ -140,9 +144,7 @@ impl<S> Slot<S> {
     /// # Errors
     /// They are set already.
     pub fn set(&self, settings: S) -> Result<(), String> {
-        self.0
-            .set(Box::new(settings))
-            .map_err(|_| String::from("configured twice"))
+        self.0.set(Box::new(settings)).map_err(|_| String::from("configured twice"))
     }
 
     /// The settings.
@@ -150,9 +152,7 @@ impl<S> Slot<S> {
     /// # Errors
     /// The host called the plugin before it configured it.
     pub fn get(&self) -> Result<&S, Failure> {
-        self.0
-            .get()
-            .ok_or_else(|| Failure::fatal("called before `configure`"))
+        self.0.get().ok_or_else(|| Failure::fatal("called before `configure`"))
     }
 }
 

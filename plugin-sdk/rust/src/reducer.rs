@@ -37,13 +37,22 @@ pub trait Reducer: Sized {
     ///
     /// # Errors
     /// The call fails.
-    fn merge(&self, accumulator: &mut Self::Accumulator, later: &Self::Accumulator) -> Result<(), Failure>;
+    fn merge(
+        &self,
+        accumulator: &mut Self::Accumulator,
+        later: &Self::Accumulator,
+    ) -> Result<(), Failure>;
 
     /// Sets the value of the group's record; without it the record has none.
     ///
     /// # Errors
     /// The call fails.
-    fn finish(&self, group: Group<'_>, accumulator: &Self::Accumulator, out: &mut Summary<'_>) -> Result<(), Failure>;
+    fn finish(
+        &self,
+        group: Group<'_>,
+        accumulator: &Self::Accumulator,
+        out: &mut Summary<'_>,
+    ) -> Result<(), Failure>;
 }
 
 /// A record as a reducer sees it: its group's key is not part of it.
@@ -90,6 +99,8 @@ pub struct Group<'b> {
 #[derive(Debug)]
 pub struct Summary<'o> {
     data: &'o mut Bytes,
+    /// Where this group's value begins.
+    start: usize,
     written: bool,
 }
 
@@ -97,6 +108,7 @@ impl Summary<'_> {
     /// Sets the value. The last call counts.
     pub fn value(&mut self, content: impl Content) {
         self.written = content.kind() != Kind::Null && content.kind() != Kind::Inherit;
+        self.data.0.truncate(self.start);
         content.write(self.data, Source(&[]));
     }
 }
@@ -105,7 +117,13 @@ impl Summary<'_> {
 ///
 /// # Errors
 /// The call failed, or a group or an accumulator is not what the contract says.
-pub fn fold<P: Reduce>(settings: &P::Settings, groups: &[u32], values: &Column, timestamps: &[i64], accumulators: Column) -> Result<Column, Failure> {
+pub fn fold<P: Reduce>(
+    settings: &P::Settings,
+    groups: &[u32],
+    values: &Column,
+    timestamps: &[i64],
+    accumulators: Column,
+) -> Result<Column, Failure> {
     let mut folded = decode_all::<P::Settings>(&accumulators)?;
     let mut one = |index: usize, group: u32| {
         let accumulator = folded.get_mut(group as usize).ok_or_else(|| unknown_group(group))?;
@@ -129,11 +147,19 @@ pub fn fold<P: Reduce>(settings: &P::Settings, groups: &[u32], values: &Column, 
 ///
 /// # Errors
 /// The call failed, or the columns do not belong together.
-pub fn merge<P: Reduce>(settings: &P::Settings, left: Column, right: &Column) -> Result<Column, Failure> {
+pub fn merge<P: Reduce>(
+    settings: &P::Settings,
+    left: Column,
+    right: &Column,
+) -> Result<Column, Failure> {
     let mut merged = decode_all::<P::Settings>(&left)?;
     let later = decode_all::<P::Settings>(right)?;
     if merged.len() != later.len() {
-        return Err(Failure::Fatal(format!("{} accumulators to merge with {}", merged.len(), later.len())));
+        return Err(Failure::Fatal(format!(
+            "{} accumulators to merge with {}",
+            merged.len(),
+            later.len()
+        )));
     }
     for (accumulator, later) in merged.iter_mut().zip(&later) {
         settings.merge(accumulator, later)?;
@@ -145,7 +171,12 @@ pub fn merge<P: Reduce>(settings: &P::Settings, left: Column, right: &Column) ->
 ///
 /// # Errors
 /// The call failed, or an accumulator cannot be read.
-pub fn finish<P: Reduce>(settings: &P::Settings, keys: &Column, windows: &[Window], accumulators: &Column) -> Result<Batch, Failure> {
+pub fn finish<P: Reduce>(
+    settings: &P::Settings,
+    keys: &Column,
+    windows: &[Window],
+    accumulators: &Column,
+) -> Result<Batch, Failure> {
     let accumulators = decode_all::<P::Settings>(accumulators)?;
     let mut values = ValuesOut::new(accumulators.len());
     for (index, accumulator) in accumulators.iter().enumerate() {
@@ -165,10 +196,13 @@ impl ValuesOut {
         Self(Column { offsets, ..Column::default() })
     }
 
-    fn push(&mut self, write: impl FnOnce(&mut Summary<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
+    fn push(
+        &mut self,
+        write: impl FnOnce(&mut Summary<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let start = self.0.data.len();
         let mut data = Bytes(core::mem::take(&mut self.0.data));
-        let mut summary = Summary { data: &mut data, written: false };
+        let mut summary = Summary { data: &mut data, start, written: false };
         write(&mut summary)?;
         let written = summary.written;
         self.0.data = data.0;
@@ -198,7 +232,10 @@ fn decode_all<R: Reducer>(column: &Column) -> Result<Vec<R::Accumulator>, Failur
 }
 
 /// Encodes into the buffers of the column that the accumulators came in.
-fn encode_all<'a, A: Accumulator + 'a>(accumulators: impl ExactSizeIterator<Item = &'a A>, into: Column) -> Column {
+fn encode_all<'a, A: Accumulator + 'a>(
+    accumulators: impl ExactSizeIterator<Item = &'a A>,
+    into: Column,
+) -> Column {
     let count = accumulators.len();
     let Column { mut data, mut offsets, mut validity } = into;
     data.clear();

@@ -82,10 +82,15 @@ pub struct Ran {
 ///
 /// # Errors
 /// The call failed, or a record was refused; [`run_all`] returns refused records instead.
-pub fn run<P: Transform>(settings: &P::Settings, records: impl IntoIterator<Item = OwnedRecord>) -> Result<Vec<OwnedRecord>, Failure> {
+pub fn run<P: Transform>(
+    settings: &P::Settings,
+    records: impl IntoIterator<Item = OwnedRecord>,
+) -> Result<Vec<OwnedRecord>, Failure> {
     let ran = run_all::<P>(settings, records)?;
     match ran.rejected.into_iter().next() {
-        Some((index, reason)) => Err(Failure::Fatal(alloc::format!("record {index} refused: {reason}"))),
+        Some((index, reason)) => {
+            Err(Failure::Fatal(alloc::format!("record {index} refused: {reason}")))
+        }
         None => Ok(ran.emitted),
     }
 }
@@ -94,7 +99,10 @@ pub fn run<P: Transform>(settings: &P::Settings, records: impl IntoIterator<Item
 ///
 /// # Errors
 /// The call failed.
-pub fn run_all<P: Transform>(settings: &P::Settings, records: impl IntoIterator<Item = OwnedRecord>) -> Result<Ran, Failure> {
+pub fn run_all<P: Transform>(
+    settings: &P::Settings,
+    records: impl IntoIterator<Item = OwnedRecord>,
+) -> Result<Ran, Failure> {
     let all = batch(records);
     let outcome = transform::<P>(settings, &only(P::READS, &all), Buffers::default())?;
     Ok(Ran {
@@ -111,11 +119,21 @@ pub fn run_all<P: Transform>(settings: &P::Settings, records: impl IntoIterator<
 ///
 /// # Errors
 /// The call failed.
-pub fn kept<P: Filter>(settings: &P::Settings, records: impl IntoIterator<Item = OwnedRecord>) -> Result<Vec<OwnedRecord>, Failure> {
+pub fn kept<P: Filter>(
+    settings: &P::Settings,
+    records: impl IntoIterator<Item = OwnedRecord>,
+) -> Result<Vec<OwnedRecord>, Failure> {
     let records: Vec<OwnedRecord> = records.into_iter().collect();
-    let bitmap = crate::filter::keep::<P>(settings, &only(P::READS, &batch(records.iter().cloned())))?;
-    let is_kept = |index: usize| bitmap.get(index / 8).is_some_and(|bits| bits >> (index % 8) & 1 == 1);
-    Ok(records.into_iter().enumerate().filter(|(index, _)| is_kept(*index)).map(|(_, record)| record).collect())
+    let bitmap =
+        crate::filter::keep::<P>(settings, &only(P::READS, &batch(records.iter().cloned())))?;
+    let is_kept =
+        |index: usize| bitmap.get(index / 8).is_some_and(|bits| bits >> (index % 8) & 1 == 1);
+    Ok(records
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| is_kept(*index))
+        .map(|(_, record)| record)
+        .collect())
 }
 
 /// Reads settings as a pipeline file would set them.
@@ -153,7 +171,9 @@ pub fn batch(records: impl IntoIterator<Item = OwnedRecord>) -> Batch {
 /// The parts of a batch that a plugin reads; the others are left out, as the host does. Where it reads
 /// nothing that there is, timestamps show how many records there are.
 fn only(reads: Parts, all: &Batch) -> Batch {
-    let column = |part, column: &Column| if reads.contains(part) { column.clone() } else { Column::default() };
+    let column = |part, column: &Column| {
+        if reads.contains(part) { column.clone() } else { Column::default() }
+    };
     let mut chosen = Batch {
         keys: column(Parts::KEYS, &all.keys),
         values: column(Parts::VALUES, &all.values),
@@ -182,7 +202,12 @@ pub fn resolve(input: &Batch, outcome: &Outcome) -> Vec<OwnedRecord> {
             key: part(&out.keys, &input.keys, item, source),
             value: part(&out.values, &input.values, item, source),
             headers: part(&out.headers, &input.headers, item, source),
-            timestamp: out.timestamps.get(item).or(input.timestamps.get(source)).copied().unwrap_or_default(),
+            timestamp: out
+                .timestamps
+                .get(item)
+                .or(input.timestamps.get(source))
+                .copied()
+                .unwrap_or_default(),
             port: outcome.ports.get(item).copied().unwrap_or_default(),
         })
         .collect()

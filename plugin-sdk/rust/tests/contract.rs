@@ -2,8 +2,16 @@
 
 use wit_parser::Resolve;
 
-const WORLDS: [&str; 8] =
-    ["transform", "filter", "reducer", "invertible-reducer", "processor", "joiner", "partitioner", "grants"];
+const WORLDS: [&str; 8] = [
+    "transform",
+    "filter",
+    "reducer",
+    "invertible-reducer",
+    "processor",
+    "joiner",
+    "partitioner",
+    "grants",
+];
 
 #[test]
 fn the_tools_accept_every_world() {
@@ -20,8 +28,14 @@ fn the_tools_accept_every_world() {
             world,
             wit_parser::ManglingAndAbi::Legacy(wit_parser::LiftLowerAbi::Sync),
         );
-        wit_component::embed_component_metadata(&mut module, &resolve, world, wit_component::StringEncoding::UTF8, false)
-            .expect("the world encodes");
+        wit_component::embed_component_metadata(
+            &mut module,
+            &resolve,
+            world,
+            wit_component::StringEncoding::UTF8,
+            false,
+        )
+        .expect("the world encodes");
         let mut encoder = wit_component::ComponentEncoder::default();
         let encoder = encoder.validate(true).module(&module).expect("a module");
         encoder.encode().unwrap_or_else(|error| panic!("no component of `{name}`: {error:#}"));

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use std::sync::Arc;
 use tidemill_sdk::plugin::{Plugin, Slot, Transform};
 use tidemill_sdk::testing::{self, OwnedRecord, Ran};
-use tidemill_sdk::{Emitter, Null, Parameter, Parameters, Parts, Record, Refusal, Reject, Settings, mapped};
+use tidemill_sdk::{
+    Emitter, Null, Parameter, Parameters, Parts, Record, Refusal, Reject, Settings, mapped,
+};
 
 /// A part of an emitted record.
 #[derive(Clone, Debug)]
@@ -47,7 +49,7 @@ impl Parameters for Script {
     }
 }
 
-/// Does what the script says. `READS` has the bits of [`Parts`].
+/// Does what the script says; reads all parts or only timestamps.
 struct Scripted<const READS: bool>;
 
 impl<const READS: bool> Plugin for Scripted<READS> {
@@ -68,7 +70,11 @@ impl<const READS: bool> Plugin for Scripted<READS> {
 }
 
 impl<const READS: bool> Transform for Scripted<READS> {
-    fn transform(script: &Script, record: Record<'_>, out: &mut Emitter<'_>) -> Result<(), Refusal> {
+    fn transform(
+        script: &Script,
+        record: Record<'_>,
+        out: &mut Emitter<'_>,
+    ) -> Result<(), Refusal> {
         let step = &script.0[record.timestamp().unwrap() as usize];
         for emission in &step.emissions {
             emit(emission, record, out);
@@ -89,12 +95,20 @@ fn emit(emission: &Emission, record: Record<'_>, out: &mut Emitter<'_>) {
     match (&emission.key, &emission.value, &emission.headers) {
         (Part::Inherit, Part::Inherit, Part::Inherit) => draft.emit(),
         (Part::Bytes(key), Part::Inherit, Part::Inherit) => draft.key(key).emit(),
-        (Part::Bytes(key), Part::Bytes(value), Part::Inherit) if value.is_empty() => draft.key(key).value("").emit(),
-        (Part::Inherit, Part::Bytes(value), Part::Inherit) => draft.value(mapped(value, |byte| byte)).emit(),
+        (Part::Bytes(key), Part::Bytes(value), Part::Inherit) if value.is_empty() => {
+            draft.key(key).value("").emit()
+        }
+        (Part::Inherit, Part::Bytes(value), Part::Inherit) => {
+            draft.value(mapped(value, |byte| byte)).emit()
+        }
         (Part::Inherit, Part::Null, Part::Inherit) => draft.value(Null).emit(),
         (key, value, headers) => {
             let inherited = (record.key_if_present(), record.value_if_present(), None);
-            draft.key(either(key, inherited.0)).value(either(value, inherited.1)).headers(either(headers, inherited.2)).emit();
+            draft
+                .key(either(key, inherited.0))
+                .value(either(value, inherited.1))
+                .headers(either(headers, inherited.2))
+                .emit();
         }
     }
 }
@@ -116,7 +130,9 @@ fn expected(steps: &[Step]) -> Ran {
             continue;
         }
         for emission in &step.emissions {
-            let part = |part: &Part, inherited: &Option<Vec<u8>>| either(part, inherited.as_deref()).map(<[u8]>::to_vec);
+            let part = |part: &Part, inherited: &Option<Vec<u8>>| {
+                either(part, inherited.as_deref()).map(<[u8]>::to_vec)
+            };
             ran.emitted.push(OwnedRecord {
                 key: part(&emission.key, &step.input.key),
                 value: part(&emission.value, &step.input.value),
@@ -141,20 +157,40 @@ fn part(usual: Part) -> impl Strategy<Value = Part> {
 fn emission() -> impl Strategy<Value = Emission> {
     let timestamp = prop_oneof![6 => Just(None), 1 => any::<i64>().prop_map(Some)];
     let port = prop_oneof![6 => Just(0u16), 1 => 1u16..4];
-    (part(Part::Bytes(b"word".to_vec())), part(Part::Bytes(Vec::new())), part(Part::Inherit), timestamp, port)
-        .prop_map(|(key, value, headers, timestamp, port)| Emission { key, value, headers, timestamp, port })
+    (
+        part(Part::Bytes(b"word".to_vec())),
+        part(Part::Bytes(Vec::new())),
+        part(Part::Inherit),
+        timestamp,
+        port,
+    )
+        .prop_map(|(key, value, headers, timestamp, port)| Emission {
+            key,
+            value,
+            headers,
+            timestamp,
+            port,
+        })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let part = || proptest::option::of(bytes());
+    (part(), part(), proptest::collection::vec(emission(), 0..5), 0u8..10).prop_map(
+        |(key, value, emissions, dice)| Step {
+            // Headers are all absent, so that inheriting them by hand and by the column are the same.
+            input: OwnedRecord { key, value, ..OwnedRecord::default() },
+            emissions,
+            is_rejected: dice == 0,
+        },
+    )
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = (proptest::option::of(bytes()), proptest::option::of(bytes()), proptest::collection::vec(emission(), 0..5), 0u8..10);
-    proptest::collection::vec(step, 0..40).prop_map(|steps| {
-        let step = |(index, (key, value, emissions, dice)): (usize, (Option<Vec<u8>>, Option<Vec<u8>>, Vec<Emission>, u8))| Step {
-            // Headers are all absent, so that inheriting them by hand and by the column are the same.
-            input: OwnedRecord { key, value, headers: None, timestamp: index as i64, port: 0 },
-            emissions,
-            is_rejected: dice == 0,
-        };
-        steps.into_iter().enumerate().map(step).collect()
+    proptest::collection::vec(step(), 0..40).prop_map(|mut steps| {
+        for (index, step) in steps.iter_mut().enumerate() {
+            step.input.timestamp = index as i64;
+        }
+        steps
     })
 }
 
@@ -172,7 +208,13 @@ proptest! {
 
 #[test]
 fn inheriting_what_is_not_read_beside_what_is_set_fails_by_name() {
-    let emission = |key| Emission { key, value: Part::Inherit, headers: Part::Inherit, timestamp: None, port: 0 };
+    let emission = |key| Emission {
+        key,
+        value: Part::Inherit,
+        headers: Part::Inherit,
+        timestamp: None,
+        port: 0,
+    };
     let steps: Vec<Step> = [Part::Inherit, Part::Bytes(b"key".to_vec())]
         .into_iter()
         .enumerate()
@@ -183,6 +225,7 @@ fn inheriting_what_is_not_read_beside_what_is_set_fails_by_name() {
         })
         .collect();
     let inputs: Vec<OwnedRecord> = steps.iter().map(|step| step.input.clone()).collect();
-    let failure = testing::run_all::<Scripted<false>>(&Script(Arc::new(steps)), inputs).unwrap_err();
+    let failure =
+        testing::run_all::<Scripted<false>>(&Script(Arc::new(steps)), inputs).unwrap_err();
     assert!(!failure.is_retryable() && failure.to_string().contains("`reads(keys)`"), "{failure}");
 }

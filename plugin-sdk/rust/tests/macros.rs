@@ -19,7 +19,7 @@ mod router {
         /// Must be set.
         pub prefix: String,
         /// A share.
-        #[parameter(default = 0.5)]
+        #[parameter(default = 2)]
         pub share: f64,
     }
 
@@ -106,9 +106,12 @@ mod longest {
     fn accumulators_of_other_bytes_are_refused() {
         let accumulators = [Some(b"\x09\0\0\0short".as_slice())].into_iter().collect();
         let values = [Some(b"v".as_slice())].into_iter().collect();
-        let failure = tidemill_sdk::fold::<Plugin>(&Longest {}, &[0], &values, &[], accumulators).unwrap_err();
+        let failure = tidemill_sdk::fold::<Plugin>(&Longest {}, &[0], &values, &[], accumulators)
+            .unwrap_err();
         assert!(failure.to_string().contains("accumulator 0 of 9 bytes"), "{failure}");
-        let failure = tidemill_sdk::fold::<Plugin>(&Longest {}, &[5], &values, &[], Default::default()).unwrap_err();
+        let failure =
+            tidemill_sdk::fold::<Plugin>(&Longest {}, &[5], &values, &[], Default::default())
+                .unwrap_err();
         assert!(failure.to_string().contains("group 5"), "{failure}");
     }
 }
@@ -171,7 +174,10 @@ mod even {
 #[test]
 fn the_description_says_what_the_author_said() {
     let description = router::Plugin::describe();
-    assert_eq!((description.name, description.summary), ("router", "Sends records to one of two outputs."));
+    assert_eq!(
+        (description.name, description.summary),
+        ("router", "Sends records to one of two outputs.")
+    );
     assert_eq!(description.version, env!("CARGO_PKG_VERSION"));
     assert_eq!(description.reads, Parts::KEYS | Parts::TIMESTAMPS);
     assert_eq!(description.ports, ["matched", "others"]);
@@ -187,27 +193,37 @@ fn the_description_says_what_the_author_said() {
             ("fallback", Kind::Text, Some(Value::from("not-matched")), doc.into()),
             ("count_max", Kind::Integer, Some(Value::from(3)), "At most this many.".into()),
             ("prefix", Kind::Text, None, "Must be set.".into()),
-            ("share", Kind::Number, Some(Value::from(0.5)), "A share.".into()),
+            ("share", Kind::Number, Some(Value::from(2.0)), "A share.".into()),
         ]
     );
 }
 
 #[test]
 fn settings_are_typed_and_refused_by_name() {
-    let read = |settings: &[(&str, Value)]| router::Plugin::settings(&settings.iter().cloned().collect());
-    let router = read(&[("prefix", "a".into()), ("fallback", "drop".into()), ("share", 1.into())]).unwrap();
-    let wanted =
-        router::Router { fallback: router::Fallback::Drop, count_max: 3, prefix: "a".into(), share: 1.0 };
+    let read =
+        |settings: &[(&str, Value)]| router::Plugin::settings(&settings.iter().cloned().collect());
+    let router =
+        read(&[("prefix", "a".into()), ("fallback", "drop".into()), ("share", 1.into())]).unwrap();
+    let wanted = router::Router {
+        fallback: router::Fallback::Drop,
+        count_max: 3,
+        prefix: "a".into(),
+        share: 1.0,
+    };
     assert_eq!(router, wanted);
     let table = [
         (("prefix", Value::from(true)), "parameter `prefix`: text expected"),
         (("count_max", Value::from(256)), "parameter `count_max`: 256 is not between 0 and 255"),
         (("count_max", Value::from("3")), "parameter `count_max`: a whole number expected"),
-        (("fallback", Value::from("x")), "parameter `fallback`: `x` is not one of `drop`, `not-matched`"),
+        (
+            ("fallback", Value::from("x")),
+            "parameter `fallback`: `x` is not one of `drop`, `not-matched`",
+        ),
     ];
     for (setting, wanted) in table {
         let name = setting.0;
-        let settings = [("prefix", Value::from("a"))].into_iter().filter(|set| set.0 != name).chain([setting]);
+        let settings =
+            [("prefix", Value::from("a"))].into_iter().filter(|set| set.0 != name).chain([setting]);
         assert_eq!(read(&settings.collect::<Vec<_>>()).unwrap_err(), wanted);
     }
     assert_eq!(read(&[]).unwrap_err(), "parameter `prefix` is not set");
@@ -217,10 +233,13 @@ fn settings_are_typed_and_refused_by_name() {
 fn records_are_routed_rejected_and_failed() {
     let settings = router::Plugin::settings(&[("prefix", "a")].into_iter().collect()).unwrap();
     let record = |key: &str| testing::value("v").with_key(key).at(5);
-    let ran = testing::run_all::<router::Plugin>(&settings, ["a1", "b", "reject", "a2"].map(record)).unwrap();
+    let ran =
+        testing::run_all::<router::Plugin>(&settings, ["a1", "b", "reject", "a2"].map(record))
+            .unwrap();
     let ports: Vec<_> = ran.emitted.iter().map(|record| (record.key_text(), record.port)).collect();
     assert_eq!(ports, [("a1".into(), 0), ("b".into(), 1), ("a2".into(), 0)]);
     assert_eq!(ran.rejected, [(2, "never".into())]);
-    let failure = testing::run_all::<router::Plugin>(&settings, ["a1", "fail"].map(record)).unwrap_err();
+    let failure =
+        testing::run_all::<router::Plugin>(&settings, ["a1", "fail"].map(record)).unwrap_err();
     assert!(failure.is_retryable());
 }

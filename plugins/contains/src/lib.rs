@@ -3,6 +3,7 @@
 
 extern crate alloc;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use memchr::memmem::Finder;
@@ -31,9 +32,12 @@ pub struct Needle {
 
 #[derive(Clone, Debug)]
 enum Search {
-    Exact(Finder<'static>),
+    Exact(Box<Finder<'static>>),
     /// The needle, and the place of its rarest byte in usual text.
-    AnyCase { needle: Vec<u8>, rare: usize },
+    AnyCase {
+        needle: Vec<u8>,
+        rare: usize,
+    },
 }
 
 impl Prepare for Needle {
@@ -44,7 +48,7 @@ impl Prepare for Needle {
             return Err("parameter `text` is empty: every value contains that".into());
         }
         let search = match parameters.ignore_case {
-            false => Search::Exact(Finder::new(parameters.text.as_bytes()).into_owned()),
+            false => Search::Exact(Box::new(Finder::new(parameters.text.as_bytes()).into_owned())),
             true => Search::any_case(parameters.text.as_bytes()),
         };
         Ok(Self { search, invert: parameters.invert })
@@ -59,7 +63,8 @@ pub fn contains(needle: &Needle, record: Record) -> bool {
 
 impl Search {
     fn any_case(text: &[u8]) -> Self {
-        let commonness = |byte: &u8| b" etaoinsrhldcumfpgwybvkxjqz".iter().position(|common| common == byte);
+        let commonness =
+            |byte: &u8| b" etaoinsrhldcumfpgwybvkxjqz".iter().position(|common| common == byte);
         let rare = |byte: &u8| commonness(&byte.to_ascii_lowercase()).unwrap_or(usize::MAX);
         let rarest = (0..text.len()).max_by_key(|&place| text.get(place).map(rare));
         Self::AnyCase { needle: text.to_vec(), rare: rarest.unwrap_or(0) }
@@ -105,7 +110,10 @@ mod tests {
     fn keeps_what_contains_the_text() {
         let lines = ["an error", "Error!", "fine", "terror"];
         assert_eq!(kept(of("error"), &lines), ["an error", "terror"]);
-        assert_eq!(kept(Contains { ignore_case: true, ..of("eRRor") }, &lines), ["an error", "Error!", "terror"]);
+        assert_eq!(
+            kept(Contains { ignore_case: true, ..of("eRRor") }, &lines),
+            ["an error", "Error!", "terror"]
+        );
         assert_eq!(kept(Contains { invert: true, ..of("error") }, &lines), ["Error!", "fine"]);
     }
 

@@ -56,7 +56,8 @@ fn string(out: &mut Bytes, text: &[u8]) {
 
 fn escaped(out: &mut Bytes, text: &[u8]) {
     let mut rest = text;
-    while let Some(at) = rest.iter().position(|&byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+    while let Some(at) = rest.iter().position(|&byte| byte < b' ' || byte == b'"' || byte == b'\\')
+    {
         let (plain, special) = rest.split_at(at);
         out.push(plain);
         let Some((&byte, after)) = special.split_first() else { return };

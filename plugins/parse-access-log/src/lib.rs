@@ -77,7 +77,11 @@ pub enum OnMalformed {
 
 /// Takes key, value and event time from the lines of an access log in Combined Log Format.
 #[transform(name = "parse-access-log", reads(values))]
-pub fn parse_access_log(settings: &ParseAccessLog, record: Record, out: &mut Emitter) -> Result<(), Reject> {
+pub fn parse_access_log(
+    settings: &ParseAccessLog,
+    record: Record,
+    out: &mut Emitter,
+) -> Result<(), Reject> {
     match parse(settings, record.value(), out) {
         Err(Malformed(_)) if settings.malformed == OnMalformed::Skip => Ok(()),
         Err(Malformed(reason)) => Err(Reject::new(reason)),
@@ -103,9 +107,15 @@ fn parse(settings: &ParseAccessLog, value: &[u8], out: &mut Emitter) -> Result<(
 }
 
 #[inline(always)]
-fn with_value<K: Content>(settings: &ParseAccessLog, line: &Line, draft: Draft<K>) -> Result<(), Malformed> {
+fn with_value<K: Content>(
+    settings: &ParseAccessLog,
+    line: &Line,
+    draft: Draft<K>,
+) -> Result<(), Malformed> {
     match settings.value {
-        Value::RequestTime => draft.value(line.request_time.ok_or(Malformed("no request time at the end"))?).emit(),
+        Value::RequestTime => {
+            draft.value(line.request_time.ok_or(Malformed("no request time at the end"))?).emit()
+        }
         Value::Bytes => draft.value(if line.bytes == b"-" { b"0" } else { line.bytes }).emit(),
         Value::Status => draft.value(line.status).emit(),
         Value::Json => draft.value(with(|out| json::write(line, settings.keep_query, out))).emit(),

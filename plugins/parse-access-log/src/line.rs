@@ -5,6 +5,7 @@
 //! field ends at the first quote that no backslash precedes.
 
 use crate::time::parse_time;
+use memchr::{memchr, memchr2, memrchr};
 
 /// Why a line is not of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +40,16 @@ impl<'l> Line<'l> {
         // Names of users may have blanks in them.
         let user = until(rest, b" [").ok_or(Malformed("no `[` before the time"))?;
         let time = until(rest, b"] ").ok_or(Malformed("no `]` after the time"))?;
-        let time_ms = parse_time(time).ok_or(Malformed("the time is not as in 10/Oct/2000:13:55:36 -0700"))?;
+        let time_ms = parse_time(time)
+            .ok_or(Malformed("the time is not as in 10/Oct/2000:13:55:36 -0700"))?;
         let request = quoted(rest).ok_or(Malformed("no request in quotes after the time"))?;
         let (method, target, protocol) = parts(request).unwrap_or((UNKNOWN, UNKNOWN, UNKNOWN));
-        let status = word(rest).filter(|status| is_status(status)).ok_or(Malformed("the status is not three digits"))?;
-        let bytes = word(rest).filter(|bytes| is_size(bytes)).ok_or(Malformed("the size is neither a number nor `-`"))?;
+        let status = word(rest)
+            .filter(|status| is_status(status))
+            .ok_or(Malformed("the status is not three digits"))?;
+        let bytes = word(rest)
+            .filter(|bytes| is_size(bytes))
+            .ok_or(Malformed("the size is neither a number nor `-`"))?;
         let (referer, agent) = match rest.first() {
             Some(b'"') => (
                 quoted(rest).ok_or(Malformed("no quote after the referer"))?,
@@ -56,43 +62,63 @@ impl<'l> Line<'l> {
             false if is_number(rest) => Some(*rest),
             false => return Err(Malformed("what follows is no request time")),
         };
-        Ok(Self { host, user, time_ms, method, target, protocol, status, bytes, referer, agent, request_time })
+        Ok(Self {
+            host,
+            user,
+            time_ms,
+            method,
+            target,
+            protocol,
+            status,
+            bytes,
+            referer,
+            agent,
+            request_time,
+        })
     }
 
     /// The target without its query.
     pub fn path(&self) -> &'l [u8] {
-        let end = self.target.iter().position(|&byte| byte == b'?');
-        end.and_then(|end| self.target.get(..end)).unwrap_or(self.target)
+        memchr(b'?', self.target).and_then(|end| self.target.get(..end)).unwrap_or(self.target)
     }
 }
 
 /// Takes a field that a blank or the end follows.
 fn word<'l>(rest: &mut &'l [u8]) -> Option<&'l [u8]> {
-    let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
+    let end = memchr(b' ', rest).unwrap_or(rest.len());
     let (word, after) = rest.split_at_checked(end)?;
     *rest = after.strip_prefix(b" ").unwrap_or(after);
     (!word.is_empty()).then_some(word)
 }
 
-/// Takes what stands before `mark`, and the mark.
+/// Takes what stands before the two bytes of `mark`, and the mark.
 fn until<'l>(rest: &mut &'l [u8], mark: &[u8; 2]) -> Option<&'l [u8]> {
-    let end = rest.windows(2).position(|two| two == mark)?;
-    let (field, after) = rest.split_at_checked(end)?;
-    *rest = after.strip_prefix(mark)?;
-    Some(field)
+    let mut from = 0;
+    loop {
+        let end = from + memchr(mark[0], rest.get(from..)?)?;
+        let after = rest.get(end + 1..)?;
+        if after.first() == Some(&mark[1]) {
+            let field = rest.get(..end)?;
+            *rest = after.get(1..)?;
+            return Some(field);
+        }
+        from = end + 1;
+    }
 }
 
 /// Takes a field in quotes, and the blank after it.
 fn quoted<'l>(rest: &mut &'l [u8]) -> Option<&'l [u8]> {
     let inside = rest.strip_prefix(b"\"")?;
-    let mut escaped = false;
-    let end = inside.iter().position(|&byte| {
-        let ends = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        ends
-    })?;
-    let (field, after) = inside.split_at_checked(end)?;
-    let after = after.strip_prefix(b"\"")?;
+    let mut end = 0;
+    loop {
+        end += memchr2(b'"', b'\\', inside.get(end..)?)?;
+        if inside.get(end) == Some(&b'"') {
+            break;
+        }
+        // A backslash takes the byte after it along.
+        end += 2;
+    }
+    let (field, after) = (inside.get(..end)?, inside.get(end + 1..)?);
     *rest = match after {
         [] => after,
         [b' ', after @ ..] => after,
@@ -105,11 +131,12 @@ fn quoted<'l>(rest: &mut &'l [u8]) -> Option<&'l [u8]> {
 fn parts(request: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let rest = &mut &request[..];
     let method = word(rest)?;
-    let (target, protocol) = match rest.iter().rposition(|&byte| byte == b' ') {
+    let (target, protocol) = match memrchr(b' ', rest) {
         Some(blank) => (rest.get(..blank)?, rest.get(blank + 1..)?),
         None => (*rest, UNKNOWN),
     };
-    let is_method = method.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'));
+    let is_method =
+        method.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'));
     (is_method && !target.is_empty()).then_some((method, target, protocol))
 }
 

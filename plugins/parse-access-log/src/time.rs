@@ -1,12 +1,14 @@
 //! The time of a log line: `10/Oct/2000:13:55:36 -0700`.
 
-const MONTHS: [&[u8; 3]; 12] =
-    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+const MONTHS: [&[u8; 3]; 12] = [
+    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+];
 
 /// Milliseconds since 1970-01-01 UTC, if `text` is such a time and exists in the calendar.
 pub fn parse_time(text: &[u8]) -> Option<i64> {
     let &[d1, d2, b'/', ref month @ .., _, _, _, _, _] = text else { return None };
-    let [m1, m2, m3, b'/', y1, y2, y3, y4, b':', h1, h2, b':', n1, n2, b':', s1, s2, b' '] = *month else {
+    let [m1, m2, m3, b'/', y1, y2, y3, y4, b':', h1, h2, b':', n1, n2, b':', s1, s2, b' '] = *month
+    else {
         return None;
     };
     let zone = zone_seconds(text.last_chunk()?)?;
@@ -18,7 +20,8 @@ pub fn parse_time(text: &[u8]) -> Option<i64> {
     if day < 1 || day > days_in(year, month) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - zone;
+    let seconds =
+        days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - zone;
     Some(seconds * 1_000)
 }
 

@@ -7,9 +7,12 @@
 extern crate alloc;
 
 mod separators;
+mod words;
 
 pub use separators::Separators;
+use separators::{punctuation, white_space};
 use tidemill_sdk::prelude::*;
+use words::words;
 
 /// What a pipeline can set.
 #[derive(Clone, Debug, Parameters)]
@@ -26,10 +29,61 @@ pub struct SplitWords {
 #[transform(name = "split-words", reads(values))]
 pub fn split_words(settings: &SplitWords, record: Record, out: &mut Emitter) {
     let line = record.value();
+    match settings.separators {
+        Separators::WhiteSpace => emit(settings, words(line, white_space), out),
+        Separators::Punctuation => emit(settings, words(line, punctuation), out),
+    }
+}
+
+#[inline(always)]
+fn emit<'l>(settings: &SplitWords, words: impl Iterator<Item = &'l [u8]>, out: &mut Emitter) {
     if settings.lower_case {
-        let lower = |byte: u8| byte.to_ascii_lowercase();
-        settings.separators.split(line, |word| out.key(mapped(word, lower)).value("").emit());
+        out.value("").emit_keys(words.map(|word| mapped(word, |byte| byte.to_ascii_lowercase())));
     } else {
-        settings.separators.split(line, |word| out.key(word).value("").emit());
+        out.value("").emit_keys(words);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+    use testing::OwnedRecord;
+
+    fn run(settings: &SplitWords, lines: &[&str]) -> Vec<OwnedRecord> {
+        let record = |(index, line)| testing::value(line).with_key("old").at(index as i64);
+        testing::run::<Plugin>(settings, lines.iter().enumerate().map(record)).unwrap()
+    }
+
+    const PLAIN: SplitWords = SplitWords { lower_case: false, separators: Separators::WhiteSpace };
+
+    #[test]
+    fn a_word_is_the_key_and_the_rest_is_the_lines() {
+        let words = run(
+            &PLAIN,
+            &["To be,  or", "", "  ", "not ünd\tso weiter-und-so-fort-in-einem-langen-Wort"],
+        );
+        let keys: Vec<(String, i64)> =
+            words.iter().map(|word| (word.key_text(), word.timestamp)).collect();
+        let wanted = [("To", 0), ("be,", 0), ("or", 0), ("not", 3), ("ünd", 3), ("so", 3)];
+        let long = [("weiter-und-so-fort-in-einem-langen-Wort", 3)];
+        assert_eq!(
+            keys,
+            wanted
+                .into_iter()
+                .chain(long)
+                .map(|(word, line)| (word.into(), line))
+                .collect::<Vec<_>>()
+        );
+        assert!(words.iter().all(|word| word.value.as_deref() == Some(b"")));
+    }
+
+    #[test]
+    fn words_can_be_folded_and_cut_at_punctuation() {
+        let settings = SplitWords { lower_case: true, separators: Separators::Punctuation };
+        let words = run(&settings, &["To be, or not to-be: THAT's ÉTÉ_2"]);
+        let keys: Vec<String> = words.iter().map(OwnedRecord::key_text).collect();
+        assert_eq!(keys, ["to", "be", "or", "not", "to", "be", "that", "s", "ÉtÉ_2"]);
     }
 }

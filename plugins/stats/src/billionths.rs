@@ -49,7 +49,8 @@ impl Billionths {
     /// The quotient, rounded half away from zero. `divisor` must be positive.
     pub fn divided_by(self, divisor: i128) -> Self {
         let (quotient, rest) = (self.0 / divisor, self.0 % divisor);
-        let away = i128::from(rest.unsigned_abs() >= divisor.unsigned_abs().div_ceil(2)) * self.0.signum();
+        let away =
+            i128::from(rest.unsigned_abs() >= divisor.unsigned_abs().div_ceil(2)) * self.0.signum();
         Self(quotient + away)
     }
 }
@@ -110,11 +111,16 @@ impl Decimal {
     /// The nearest number of billionths, half away from zero.
     fn billionths(self) -> Result<i128, NumberError> {
         let shift = self.exponent + FRACTION_DIGITS;
-        let power = u32::try_from(shift.unsigned_abs()).ok().and_then(|shift| 10u128.checked_pow(shift));
+        let power =
+            u32::try_from(shift.unsigned_abs()).ok().and_then(|shift| 10u128.checked_pow(shift));
         let magnitude = match (self.digits, power) {
             (0, _) => 0,
-            (digits, Some(power)) if shift >= 0 => digits.checked_mul(power).ok_or(NumberError::OutOfRange)?,
-            (digits, Some(power)) => digits / power + u128::from(digits % power >= power.div_ceil(2)),
+            (digits, Some(power)) if shift >= 0 => {
+                digits.checked_mul(power).ok_or(NumberError::OutOfRange)?
+            }
+            (digits, Some(power)) => {
+                digits / power + u128::from(digits % power >= power.div_ceil(2))
+            }
             (_, None) if shift >= 0 => return Err(NumberError::OutOfRange),
             (_, None) => 0,
         };
@@ -135,7 +141,9 @@ fn exponent(text: &[u8]) -> Result<i64, NumberError> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(NumberError::NotANumber);
     }
-    let value = digits.iter().fold(0i64, |value, digit| (value * 10 + i64::from(digit - b'0')).min(1_000_000));
+    let value = digits
+        .iter()
+        .fold(0i64, |value, digit| (value * 10 + i64::from(digit - b'0')).min(1_000_000));
     Ok(if negative { -value } else { value })
 }
 
@@ -174,10 +182,20 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_told_from_what_is_too_large() {
-        for text in ["", " ", "-", ".", "e5", "1e", "1e+", "1.2.3", "0x10", "NaN", "inf", "1,5", "1 2", "--1", "١"] {
+        for text in [
+            "", " ", "-", ".", "e5", "1e", "1e+", "1.2.3", "0x10", "NaN", "inf", "1,5", "1 2",
+            "--1", "١",
+        ] {
             assert_eq!(Billionths::parse(text.as_bytes()), Err(NumberError::NotANumber), "{text}");
         }
-        for text in ["1e18", "-1e18", "1000000000000000000", "1e99", "1e999999999999999999999", "999999999999999999.9999999995"] {
+        for text in [
+            "1e18",
+            "-1e18",
+            "1000000000000000000",
+            "1e99",
+            "1e999999999999999999999",
+            "999999999999999999.9999999995",
+        ] {
             assert_eq!(Billionths::parse(text.as_bytes()), Err(NumberError::OutOfRange), "{text}");
         }
     }

@@ -174,7 +174,10 @@ mod tests {
     fn what_is_no_number_fails_or_is_counted() {
         let failed = testing::reduce::<Plugin>(&FAIL, records(&["1", "one"])).unwrap_err();
         assert!(!failed.is_retryable());
-        assert!(failed.to_string().contains("\"one\"") && failed.to_string().contains("invalid"), "{failed}");
+        assert!(
+            failed.to_string().contains("\"one\"") && failed.to_string().contains("invalid"),
+            "{failed}"
+        );
         let wanted = r#"{"count":1,"sum":1,"mean":1,"min":1,"max":1,"skipped":3}"#;
         assert_eq!(json(&SKIP, &["1", "one", "", "1e18"]), wanted);
         let wanted = r#"{"count":0,"sum":0,"mean":null,"min":null,"max":null,"skipped":1}"#;

@@ -12,7 +12,9 @@ use tidemill_sdk::prelude::*;
 #[transform(name = "upper-case", reads(values))]
 pub fn upper_case(_: &(), record: Record, out: &mut Emitter) {
     match record.value_if_present() {
-        Some(value) if is_ascii(value) => out.value(mapped(value, |byte| byte.to_ascii_uppercase())).emit(),
+        Some(value) if is_ascii(value) => {
+            out.value(mapped(value, |byte| byte.to_ascii_uppercase())).emit()
+        }
         Some(value) => out.value(with(|out| fold(value, out))).emit(),
         None => out.record().emit(),
     }
@@ -31,7 +33,8 @@ fn is_ascii(value: &[u8]) -> bool {
         return any(value) < 0x80;
     };
     let (blocks, _) = value.as_chunks::<64>();
-    (blocks.iter().fold(0, |seen, block| seen | any_of_block(block)) | any_of_block(last)) & HIGH == 0
+    (blocks.iter().fold(0, |seen, block| seen | any_of_block(block)) | any_of_block(last)) & HIGH
+        == 0
 }
 
 #[cold]
@@ -66,7 +69,11 @@ mod tests {
     #[test]
     fn a_tombstone_stays_one() {
         let tombstone = testing::OwnedRecord::default().with_key("gone");
-        let out = testing::run::<Plugin>(&(), [testing::value("a"), tombstone.clone(), testing::value("b")]).unwrap();
+        let out = testing::run::<Plugin>(
+            &(),
+            [testing::value("a"), tombstone.clone(), testing::value("b")],
+        )
+        .unwrap();
         assert_eq!(out, [testing::value("A"), tombstone, testing::value("B")]);
     }
 

@@ -31,7 +31,9 @@ impl Arguments {
             } else if meta.path.is_ident("ports") {
                 let content;
                 syn::parenthesized!(content in meta.input);
-                arguments.ports = Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?.into_iter().collect();
+                arguments.ports = Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?
+                    .into_iter()
+                    .collect();
             } else if meta.path.is_ident("state_version") {
                 arguments.state_version = Some(meta.value()?.parse()?);
             } else {
@@ -52,7 +54,12 @@ impl Arguments {
                 "values" => quote!(VALUES),
                 "headers" => quote!(HEADERS),
                 "timestamps" => quote!(TIMESTAMPS),
-                _ => return Err(Error::new(part.span(), "expected `keys`, `values`, `headers` or `timestamps`")),
+                _ => {
+                    return Err(Error::new(
+                        part.span(),
+                        "expected `keys`, `values`, `headers` or `timestamps`",
+                    ));
+                }
             };
             parts = quote!(#parts.and(::tidemill_sdk::Parts::#constant));
         }
@@ -69,7 +76,10 @@ fn check_name(name: &LitStr) -> syn::Result<()> {
     if words_are_right {
         return Ok(());
     }
-    Err(Error::new(name.span(), "a plugin's name is lower case, words joined by `-`: `split-words`"))
+    Err(Error::new(
+        name.span(),
+        "a plugin's name is lower case, words joined by `-`: `split-words`",
+    ))
 }
 
 /// The doc comment, its lines joined by spaces.
@@ -80,7 +90,8 @@ pub fn doc(attributes: &[Attribute]) -> String {
 /// The first paragraph of the doc comment, its lines joined by spaces.
 pub fn summary(attributes: &[Attribute]) -> String {
     let lines = doc_lines(attributes);
-    let paragraph: Vec<&str> = lines.iter().map(|line| line.trim()).take_while(|line| !line.is_empty()).collect();
+    let paragraph: Vec<&str> =
+        lines.iter().map(|line| line.trim()).take_while(|line| !line.is_empty()).collect();
     paragraph.join(" ")
 }
 

@@ -8,7 +8,9 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let Data::Enum(data) = &input.data else {
         return Err(Error::new_spanned(input, "a choice is an enum"));
     };
-    if let Some(variant) = data.variants.iter().find(|variant| !matches!(variant.fields, Fields::Unit)) {
+    if let Some(variant) =
+        data.variants.iter().find(|variant| !matches!(variant.fields, Fields::Unit))
+    {
         return Err(Error::new_spanned(variant, "a choice has no fields"));
     }
     let name = &input.ident;

@@ -7,7 +7,8 @@ use quote::quote;
 use syn::{Attribute, Error, FnArg, ItemFn, ItemImpl, Type, Visibility};
 
 pub fn transform(arguments: TokenStream, function: &ItemFn) -> syn::Result<TokenStream> {
-    let settings = settings_of(function, 3, "fn(settings: &Settings, record: Record, out: &mut Emitter)")?;
+    let settings =
+        settings_of(function, 3, "fn(settings: &Settings, record: Record, out: &mut Emitter)")?;
     let plugin = plugin(Arguments::parse(arguments)?, &function.vis, &function.attrs, settings)?;
     let name = &function.sig.ident;
     let bindings = world::bindings(World::Transform);
@@ -52,7 +53,12 @@ pub fn filter(arguments: TokenStream, function: &ItemFn) -> syn::Result<TokenStr
 }
 
 pub fn reducer(arguments: TokenStream, implementation: &ItemImpl) -> syn::Result<TokenStream> {
-    let plugin = plugin(Arguments::parse(arguments)?, &Visibility::Inherited, &implementation.attrs, &implementation.self_ty)?;
+    let plugin = plugin(
+        Arguments::parse(arguments)?,
+        &Visibility::Inherited,
+        &implementation.attrs,
+        &implementation.self_ty,
+    )?;
     let bindings = world::bindings(World::Reducer);
     Ok(quote! {
         #implementation
@@ -77,21 +83,32 @@ fn settings_of<'f>(function: &'f ItemFn, inputs: usize, wanted: &str) -> syn::Re
 }
 
 /// The type that stands for the plugin, as visible as what it was made from.
-fn plugin(arguments: Arguments, visibility: &Visibility, attributes: &[Attribute], settings: &Type) -> syn::Result<TokenStream> {
+fn plugin(
+    arguments: Arguments,
+    visibility: &Visibility,
+    attributes: &[Attribute],
+    settings: &Type,
+) -> syn::Result<TokenStream> {
     let summary = summary(attributes);
     if summary.is_empty() {
-        let message = "say in a doc comment (`///`) what the plugin does: people choose it by that line";
+        let message =
+            "say in a doc comment (`///`) what the plugin does: people choose it by that line";
         return Err(Error::new_spanned(settings, message));
     }
     let reads = arguments.reads()?;
-    let name = arguments.name.map_or_else(|| quote!(::core::env!("CARGO_PKG_NAME")), |name| quote!(#name));
+    let name =
+        arguments.name.map_or_else(|| quote!(::core::env!("CARGO_PKG_NAME")), |name| quote!(#name));
     let ports = arguments.ports;
-    let state_version = arguments.state_version.map_or_else(|| quote!(0), |version| quote!(#version));
+    let state_version =
+        arguments.state_version.map_or_else(|| quote!(0), |version| quote!(#version));
     let doc = format!("The plugin: {summary}");
     Ok(quote! {
         #[doc = #doc]
         #[derive(Clone, Copy, Debug)]
         #visibility struct Plugin;
+
+        // Natively only tests name it: it is used all the same.
+        const _: fn() -> ::tidemill_sdk::Description = <Plugin as ::tidemill_sdk::plugin::Plugin>::describe;
 
         impl ::tidemill_sdk::plugin::Plugin for Plugin {
             type Settings = #settings;

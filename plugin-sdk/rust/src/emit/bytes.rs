@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::mem::take;
 
 /// Bytes written in one step; also how much room there must be for a short piece.
 pub(crate) const STEP: usize = 16;
@@ -46,7 +47,7 @@ impl Bytes {
     pub(crate) fn push_from(&mut self, piece: &[u8], source: &[u8]) {
         match window(piece, source) {
             Some(window) if piece.len() <= STEP => self.push_window(window, piece.len()),
-            _ => self.push_plain(piece),
+            _ => self.0 = push_plain(take(&mut self.0), piece),
         }
     }
 
@@ -54,7 +55,7 @@ impl Bytes {
     #[inline(always)]
     fn push_window(&mut self, window: &[u8; STEP], length: usize) {
         if self.0.capacity() - self.0.len() < STEP {
-            self.grow(STEP);
+            self.0 = grow(take(&mut self.0), STEP);
         }
         let start = self.0.len();
         // SAFETY: the check above leaves room for STEP bytes behind `start`, all of which are written
@@ -67,40 +68,16 @@ impl Bytes {
         }
     }
 
-    #[inline(never)]
-    fn push_plain(&mut self, piece: &[u8]) {
-        let Some(last) = piece.last_chunk::<STEP>() else {
-            return self.0.extend_from_slice(piece);
-        };
-        if piece.len() >= LONG {
-            return self.0.extend_from_slice(piece);
-        }
-        self.reserve(piece.len() + STEP);
-        let (steps, rest) = piece.as_chunks::<STEP>();
-        for step in steps {
-            self.push_window(step, STEP);
-        }
-        if !rest.is_empty() {
-            // The last 16 bytes again, over those of them that are there already.
-            self.0.truncate(self.0.len() + rest.len() - STEP);
-            self.push_window(last, STEP);
-        }
-    }
-
     /// Appends `piece` with each byte replaced by `map` of it.
     #[inline(always)]
-    pub(crate) fn push_mapped(&mut self, piece: &[u8], source: &[u8], map: impl Fn(u8) -> u8 + Copy) {
+    pub(crate) fn push_mapped(
+        &mut self,
+        piece: &[u8],
+        source: &[u8],
+        map: impl Fn(u8) -> u8 + Copy,
+    ) {
         if let Some(last) = piece.last_chunk::<BLOCK>() {
-            let (blocks, rest) = piece.as_chunks::<BLOCK>();
-            self.reserve(piece.len());
-            for block in blocks {
-                self.0.extend_from_slice(&map_all(block, map));
-            }
-            if !rest.is_empty() {
-                self.0.truncate(self.0.len() + rest.len() - BLOCK);
-                self.0.extend_from_slice(&map_all(last, map));
-            }
-            return;
+            return self.push_mapped_blocks(piece, last, map);
         }
         let (steps, rest) = piece.as_chunks::<STEP>();
         for step in steps {
@@ -108,23 +85,79 @@ impl Bytes {
         }
         match window(rest, source) {
             Some(window) => self.push_window(&map_all(window, map), rest.len()),
-            None => self.0.extend(rest.iter().map(|&byte| map(byte))),
+            None => {
+                let mut last = [0; STEP];
+                for (to, &from) in last.iter_mut().zip(rest) {
+                    *to = map(from);
+                }
+                self.push_window(&last, rest.len());
+            }
         }
+    }
+
+    /// Whole blocks, then the last block once more, over those of its bytes that are there already.
+    #[inline(always)]
+    fn push_mapped_blocks(
+        &mut self,
+        piece: &[u8],
+        last: &[u8; BLOCK],
+        map: impl Fn(u8) -> u8 + Copy,
+    ) {
+        let (blocks, rest) = piece.as_chunks::<BLOCK>();
+        self.reserve(piece.len());
+        for block in blocks {
+            self.push_block(map_all(block, map));
+        }
+        if !rest.is_empty() {
+            self.0.truncate(self.0.len() + rest.len() - BLOCK);
+            self.push_block(map_all(last, map));
+        }
+    }
+
+    #[inline(always)]
+    fn push_block(&mut self, block: [u8; BLOCK]) {
+        self.0.extend_from_slice(&block);
     }
 
     /// Makes room for `additional` bytes.
     #[inline]
     pub fn reserve(&mut self, additional: usize) {
         if self.0.capacity() - self.0.len() < additional {
-            self.grow(additional);
+            self.0 = grow(take(&mut self.0), additional);
         }
     }
+}
 
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self, additional: usize) {
-        self.0.reserve(additional);
+// What follows takes and returns the buffer by value: a reference that leaves the hot loop would keep the
+// buffer's length in memory there.
+
+#[cold]
+#[inline(never)]
+fn grow(mut buffer: Vec<u8>, additional: usize) -> Vec<u8> {
+    buffer.reserve(additional);
+    buffer
+}
+
+/// Appends a piece that is long, or too near to the end of what it is taken from.
+#[inline(never)]
+fn push_plain(buffer: Vec<u8>, piece: &[u8]) -> Vec<u8> {
+    let mut out = Bytes(buffer);
+    match piece.last_chunk::<STEP>() {
+        Some(last) if piece.len() < LONG => {
+            out.reserve(piece.len() + STEP);
+            let (steps, rest) = piece.as_chunks::<STEP>();
+            for step in steps {
+                out.push_window(step, STEP);
+            }
+            if !rest.is_empty() {
+                // The last 16 bytes again, over those of them that are there already.
+                out.0.truncate(out.0.len() + rest.len() - STEP);
+                out.push_window(last, STEP);
+            }
+        }
+        _ => out.0.extend_from_slice(piece),
     }
+    out.0
 }
 
 impl fmt::Write for Bytes {
@@ -141,7 +174,11 @@ impl fmt::Write for Bytes {
 #[inline(always)]
 fn window<'s>(piece: &[u8], source: &'s [u8]) -> Option<&'s [u8; STEP]> {
     let start = piece.as_ptr().addr().wrapping_sub(source.as_ptr().addr());
-    source.get(start..)?.first_chunk()
+    let last = source.len().checked_sub(STEP)?;
+    // SAFETY: 16 bytes from `start` on lie in `source`, for `start` is at most `last`. `get` and
+    // `first_chunk` would compare twice, for each word of a line.
+    #[allow(unsafe_code)]
+    (start <= last).then(|| unsafe { &*source.as_ptr().add(start).cast() })
 }
 
 #[inline(always)]

@@ -4,6 +4,7 @@ use super::bytes::Bytes;
 use super::content::{Content, Kind, Source};
 use crate::column::{Column, all_valid, set_bit};
 use alloc::vec::Vec;
+use core::mem::take;
 
 /// A column under construction. Which of its lists are kept depends on the [`Kind`] it has reached:
 /// inherited and all-empty columns keep none, and are filled in when a record first differs.
@@ -21,11 +22,7 @@ impl ColumnBuilder {
         column.data.clear();
         column.offsets.clear();
         column.validity.clear();
-        Self {
-            data: Bytes(column.data),
-            offsets: column.offsets,
-            validity: column.validity,
-        }
+        Self { data: Bytes(column.data), offsets: column.offsets, validity: column.validity }
     }
 
     /// Starts to keep offsets, with `items` empty items before. `bytes` are expected, and `records` items.
@@ -41,7 +38,7 @@ impl ColumnBuilder {
     pub fn push(&mut self, content: impl Content, source: Source<'_>, pace: Pace) {
         content.write(&mut self.data, source);
         if self.offsets.len() == self.offsets.capacity() {
-            self.grow(pace);
+            self.offsets = grow(take(&mut self.offsets), pace);
         }
         let items = self.offsets.len();
         // SAFETY: the check above leaves room for one entry behind `items`, which is written before
@@ -51,14 +48,6 @@ impl ColumnBuilder {
             self.offsets.as_mut_ptr().add(items).write(self.data.len() as u32);
             self.offsets.set_len(items + 1);
         }
-    }
-
-    /// Reserves what the rest of the batch will need if it goes on like this.
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self, pace: Pace) {
-        let expected = self.offsets.len() / (pace.done + 1) * (pace.all - pace.done.min(pace.all));
-        self.offsets.reserve(expected + expected / 8 + 64);
     }
 
     /// Appends an item to a column that keeps a validity bitmap.
@@ -94,12 +83,21 @@ impl ColumnBuilder {
     }
 
     pub fn finish(self) -> Column {
-        Column {
-            data: self.data.0,
-            offsets: self.offsets,
-            validity: self.validity,
-        }
+        Column { data: self.data.0, offsets: self.offsets, validity: self.validity }
     }
+}
+
+/// Reserves what the rest of the batch will need if it goes on like this. By value, as in
+/// [`Bytes`](super::bytes).
+#[cold]
+#[inline(never)]
+fn grow(mut offsets: Vec<u32>, pace: Pace) -> Vec<u32> {
+    let still_to_come = pace.all.saturating_sub(pace.done);
+    let expected = (offsets.len() / (pace.done + 1)).saturating_mul(still_to_come);
+    // One record of a million words does not speak for the others: there are hardly more items than bytes.
+    let expected = expected.min(pace.bytes);
+    offsets.reserve(expected + expected / 8 + 64);
+    offsets
 }
 
 /// How far the call is, for guesses of what is still to come.
@@ -109,4 +107,6 @@ pub(crate) struct Pace {
     pub done: usize,
     /// Input records of the call.
     pub all: usize,
+    /// Bytes of their values.
+    pub bytes: usize,
 }

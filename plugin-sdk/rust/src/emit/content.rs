@@ -36,6 +36,11 @@ pub trait Content {
     fn write(self, out: &mut Bytes, source: Source<'_>);
 }
 
+/// Content that is always there, perhaps empty; what many records at once can have.
+pub trait Present: Content {}
+
+impl Present for &[u8] {}
+
 /// The part as it is in the input record.
 #[derive(Clone, Copy, Debug)]
 pub struct Inherit;
@@ -90,6 +95,8 @@ macro_rules! bytes_content {
                 self.$bytes().write(out, source);
             }
         }
+
+        impl<$($generics)*> Present for $type {}
     )*};
 }
 
@@ -122,8 +129,10 @@ impl Content for fmt::Arguments<'_> {
     }
 }
 
+impl Present for fmt::Arguments<'_> {}
+
 /// Content written by a closure into the column's own buffer, without a buffer in between.
-pub fn with<F: FnOnce(&mut Bytes)>(write: F) -> impl Content {
+pub fn with<F: FnOnce(&mut Bytes)>(write: F) -> impl Present {
     Written(write)
 }
 
@@ -139,9 +148,13 @@ impl<F: FnOnce(&mut Bytes)> Content for Written<F> {
 }
 
 /// `bytes` with each byte replaced by `map` of it, many at a time.
-pub fn mapped<F: Fn(u8) -> u8 + Copy>(bytes: &[u8], map: F) -> impl Content {
+pub fn mapped<F: Fn(u8) -> u8 + Copy>(bytes: &[u8], map: F) -> impl Present {
     Mapped { bytes, map }
 }
+
+impl<F: FnOnce(&mut Bytes)> Present for Written<F> {}
+
+impl<F: Fn(u8) -> u8 + Copy> Present for Mapped<'_, F> {}
 
 struct Mapped<'a, F> {
     bytes: &'a [u8],

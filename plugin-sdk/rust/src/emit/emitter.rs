@@ -4,7 +4,7 @@
 //! appends. Any other goes the general way, which brings the columns along.
 
 use super::column_builder::{ColumnBuilder, Pace};
-use super::content::{Content, Inherit, Kind, Source};
+use super::content::{Content, Inherit, Kind, Present, Source};
 use crate::batch::Batch;
 use crate::column::Column;
 use crate::description::Parts;
@@ -151,7 +151,7 @@ impl<'b> Emitter<'b> {
 
     #[inline(always)]
     fn pace(&self) -> Pace {
-        Pace { done: self.index, all: self.input.values.len() }
+        Pace { done: self.index, all: self.input.values.len(), bytes: self.input.values.data.len() }
     }
 
     #[inline(always)]
@@ -310,10 +310,13 @@ impl<'b> Emitter<'b> {
         if timestamp.is_none() && !self.shape.has(Shape::TIMESTAMPS) {
             return;
         }
-        if !self.reads.contains(Parts::TIMESTAMPS) && (timestamp.is_none() || self.timestamps.len() < self.emitted) {
+        if !self.reads.contains(Parts::TIMESTAMPS)
+            && (timestamp.is_none() || self.timestamps.len() < self.emitted)
+        {
             return self.note_unread("timestamps");
         }
-        let inherited = |index: usize| self.input.timestamps.get(index).copied().unwrap_or_default();
+        let inherited =
+            |index: usize| self.input.timestamps.get(index).copied().unwrap_or_default();
         if !self.shape.has(Shape::TIMESTAMPS) {
             self.timestamps = self.sources().into_iter().map(inherited).collect();
             self.shape.0 |= Shape::TIMESTAMPS;
@@ -437,6 +440,47 @@ impl<'e, 'b, K: Content, V: Content, H: Content> Draft<'e, 'b, K, V, H> {
             out.ports.push(port);
         }
         out.emitted += 1;
+    }
+
+    /// Emits a record for each of `keys`, alike in all else: the fastest way to emit many.
+    #[inline(always)]
+    pub fn emit_keys<C: Present>(self, keys: impl IntoIterator<Item = C>)
+    where
+        V: Clone,
+        H: Clone,
+    {
+        let Self { out, value, headers, timestamp, port, .. } = self;
+        let kinds = (value.kind(), headers.kind());
+        let is_plain = matches!(kinds, (Kind::Inherit | Kind::Empty, Kind::Inherit))
+            && timestamp.is_none()
+            && port == 0;
+        if !is_plain || out.shape != Shape::of(Kind::Bytes, kinds.0, kinds.1, false, false) {
+            for key in keys {
+                Draft {
+                    out: &mut *out,
+                    key,
+                    value: value.clone(),
+                    headers: headers.clone(),
+                    timestamp,
+                    port,
+                }
+                .emit();
+            }
+            return;
+        }
+        // The column stands on its own here, so that its lengths need not go through memory.
+        let (source, pace) = (out.source(), out.pace());
+        let mut column = core::mem::take(&mut out.keys);
+        let before = column.offsets.len();
+        let mut keys = keys.into_iter();
+        // Two at a time: each step back of a loop asks whether the call's time is over.
+        while let Some(key) = keys.next() {
+            column.push(key, source, pace);
+            let Some(key) = keys.next() else { break };
+            column.push(key, source, pace);
+        }
+        out.emitted += column.offsets.len() - before;
+        out.keys = column;
     }
 
     /// Emits a record of another shape than those before.

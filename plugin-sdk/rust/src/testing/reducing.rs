@@ -50,18 +50,26 @@ pub fn check_reducer<P: Reduce>(
 ) -> Result<(), String> {
     let (keys, groups, records) = group(records);
     let folded = |from: usize, to: usize| {
-        fold_part::<P>(settings, &groups[from..to], &records[from..to], keys.len()).map_err(|failure| format!("{failure}"))
+        fold_part::<P>(settings, &groups[from..to], &records[from..to], keys.len())
+            .map_err(|failure| format!("{failure}"))
     };
-    let merged = |left: Column, right: &Column| merge::<P>(settings, left, right).map_err(|failure| format!("{failure}"));
+    let merged = |left: Column, right: &Column| {
+        merge::<P>(settings, left, right).map_err(|failure| format!("{failure}"))
+    };
     let count = records.len();
     let whole = folded(0, count)?;
     for cut in 0..=count {
         if merged(folded(0, cut)?, &folded(cut, count)?)? != whole {
-            return Err(format!("merging the folds of records 0..{cut} and {cut}..{count} is not their fold"));
+            return Err(format!(
+                "merging the folds of records 0..{cut} and {cut}..{count} is not their fold"
+            ));
         }
-        let continued = continue_fold::<P>(settings, &groups[cut..], &records[cut..], folded(0, cut)?)?;
+        let continued =
+            continue_fold::<P>(settings, &groups[cut..], &records[cut..], folded(0, cut)?)?;
         if continued != whole {
-            return Err(format!("folding 0..{cut} and going on with {cut}..{count} is not their fold"));
+            return Err(format!(
+                "folding 0..{cut} and going on with {cut}..{count} is not their fold"
+            ));
         }
         let (a, b, c) = (cut / 2, cut, (cut + count) / 2);
         let left = merged(merged(folded(0, a)?, &folded(a, b)?)?, &folded(b, c)?)?;
@@ -74,7 +82,9 @@ pub fn check_reducer<P: Reduce>(
 }
 
 /// Keys in order of first occurrence, each record's key, and the records.
-fn group(records: impl IntoIterator<Item = OwnedRecord>) -> (Vec<Vec<u8>>, Vec<u32>, Vec<OwnedRecord>) {
+fn group(
+    records: impl IntoIterator<Item = OwnedRecord>,
+) -> (Vec<Vec<u8>>, Vec<u32>, Vec<OwnedRecord>) {
     let records: Vec<OwnedRecord> = records.into_iter().collect();
     let mut index = BTreeMap::new();
     let mut keys = Vec::new();
@@ -90,16 +100,31 @@ fn group(records: impl IntoIterator<Item = OwnedRecord>) -> (Vec<Vec<u8>>, Vec<u
     (keys, groups, records)
 }
 
-fn fold_part<P: Reduce>(settings: &P::Settings, groups: &[u32], records: &[OwnedRecord], keys: usize) -> Result<Column, Failure> {
+fn fold_part<P: Reduce>(
+    settings: &P::Settings,
+    groups: &[u32],
+    records: &[OwnedRecord],
+    keys: usize,
+) -> Result<Column, Failure> {
     let new: Column = core::iter::repeat_n(None, keys).collect();
     fold_into::<P>(settings, groups, records, new)
 }
 
-fn continue_fold<P: Reduce>(settings: &P::Settings, groups: &[u32], records: &[OwnedRecord], from: Column) -> Result<Column, String> {
+fn continue_fold<P: Reduce>(
+    settings: &P::Settings,
+    groups: &[u32],
+    records: &[OwnedRecord],
+    from: Column,
+) -> Result<Column, String> {
     fold_into::<P>(settings, groups, records, from).map_err(|failure| format!("{failure}"))
 }
 
-fn fold_into<P: Reduce>(settings: &P::Settings, groups: &[u32], records: &[OwnedRecord], from: Column) -> Result<Column, Failure> {
+fn fold_into<P: Reduce>(
+    settings: &P::Settings,
+    groups: &[u32],
+    records: &[OwnedRecord],
+    from: Column,
+) -> Result<Column, Failure> {
     let Batch { values, timestamps, .. } = only(P::READS, &batch(records.iter().cloned()));
     fold::<P>(settings, groups, &values, &timestamps, from)
 }
