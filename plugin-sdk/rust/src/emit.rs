@@ -4,13 +4,17 @@
 //! bulk. **A short piece is no call**: 16 bytes are written and the length advances by what was meant,
 //! for `memory.copy` is a call out of the generated code.
 
-mod bytes;
-mod column_builder;
-mod content;
 mod emitter;
+mod content;
+mod draft;
+mod shape;
+mod unlike;
+mod column_builder;
+mod bytes;
 
 pub use bytes::Bytes;
 pub use content::{Content, Null, Present, mapped, with};
-pub use emitter::{Buffers, Draft, Emitter};
+pub use draft::Draft;
+pub use emitter::{Buffers, Emitter};
 
 pub(crate) use content::{Kind, Source};
