@@ -14,6 +14,29 @@ pub enum Separators {
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
+/// One bit for each of 64 bytes, the first in the lowest: set where it is a separator.
+#[inline(always)]
+pub fn mask(block: &[u8; 64], separators: impl Fn(u64) -> u64) -> u64 {
+    let (eights, _) = block.as_chunks::<8>();
+    let mut columns = 0;
+    for (row, eight) in eights.iter().enumerate() {
+        columns |= separators(u64::from_le_bytes(*eight)) >> (7 - row);
+    }
+    transposed(columns)
+}
+
+/// Bit `8 * i + j` becomes bit `8 * j + i`. From Hacker's Delight, 7-3.
+#[inline(always)]
+fn transposed(bits: u64) -> u64 {
+    let swap = |bits: u64, distance: u32, places: u64| {
+        let differing = (bits ^ (bits >> distance)) & places;
+        bits ^ differing ^ (differing << distance)
+    };
+    let bits = swap(bits, 7, 0x00aa_00aa_00aa_00aa);
+    let bits = swap(bits, 14, 0x0000_cccc_0000_cccc);
+    swap(bits, 28, 0x0000_0000_f0f0_f0f0)
+}
+
 /// The high bit of each byte that is white space: 0x20 or 0x09..=0x0d.
 #[inline(always)]
 pub fn white_space(bytes: u64) -> u64 {

@@ -1,12 +1,17 @@
-//! Cutting words out of a line, eight bytes at a time.
+//! Cutting words out of a line, 64 bytes at a time.
 //!
-//! Eight bytes become a mask with the high bit of each separator set; words end before the set bits.
+//! 64 bytes become a mask with one bit for each that is a separator; words end before the set bits. What
+//! costs most in such a loop are branches that the processor cannot foretell: here there is one for 64 bytes.
+
+use crate::separators::mask;
+
+const BLOCK: usize = 64;
 
 /// The words of `line`: the runs of bytes between separators, never empty. `separators` gives the high bit
-/// of each byte of eight, the first in the lowest bits, that is one.
+/// of each byte of eight that is one.
 #[inline(always)]
 pub fn words<S: Fn(u64) -> u64>(line: &[u8], separators: S) -> Words<'_, S> {
-    Words { line, separators, start: 0, block: 0, mask: 0 }
+    Words { line, separators, start: 0, block: 0, next: 0, mask: 0 }
 }
 
 /// An iterator over the words of a line.
@@ -16,10 +21,11 @@ pub struct Words<'l, S> {
     separators: S,
     /// Where the next word begins, or a separator stands.
     start: usize,
-    /// Where the eight bytes begin that come next.
-    block: usize,
-    /// The separators still to come in the eight bytes before `block`.
+    /// The separators still to come, counted from `block`.
     mask: u64,
+    block: usize,
+    /// Where the bytes begin that have not been looked at.
+    next: usize,
 }
 
 impl<'l, S: Fn(u64) -> u64> Words<'l, S> {
@@ -33,25 +39,9 @@ impl<'l, S: Fn(u64) -> u64> Words<'l, S> {
     /// Takes the next separator out of the mask.
     #[inline(always)]
     fn next_separator(&mut self) -> usize {
-        let place = self.mask.trailing_zeros() as usize / 8;
+        let place = self.mask.trailing_zeros() as usize;
         self.mask &= self.mask - 1;
-        self.block - 8 + place
-    }
-
-    #[inline(always)]
-    fn take_block(&mut self, eight: [u8; 8]) {
-        self.mask = (self.separators)(u64::from_le_bytes(eight));
-        self.block += 8;
-    }
-
-    /// The bytes from `block` on, with zeros after the end.
-    fn last_block(&self) -> [u8; 8] {
-        let mut eight = [0; 8];
-        let rest = self.line.get(self.block..).unwrap_or_default();
-        for (to, from) in eight.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        eight
+        self.block + place
     }
 }
 
@@ -62,22 +52,45 @@ impl<'l, S: Fn(u64) -> u64> Iterator for Words<'l, S> {
     fn next(&mut self) -> Option<&'l [u8]> {
         loop {
             while self.mask != 0 {
-                // Zeros after the end of the line may count as separators: they end no word of it.
                 let end = self.next_separator();
                 if let Some(word) = self.cut(end) {
                     return Some(word);
                 }
             }
-            if let Some(eight) = self.line.get(self.block..).and_then(|rest| rest.first_chunk()) {
-                self.take_block(*eight);
-            } else if self.block < self.line.len() {
-                let eight = self.last_block();
-                self.take_block(eight);
-            } else {
+            if self.next >= self.line.len() {
                 return self.cut(self.line.len());
             }
+            self.mask = separators_from(self.line, self.next, &self.separators);
+            self.block = self.next;
+            self.next += BLOCK;
         }
     }
+}
+
+/// The separators among the 64 bytes of `line` from `next` on, or as many as there are.
+///
+/// Not inlined, lest the loop over words becomes too long for its variables to stay in registers.
+#[inline(never)]
+fn separators_from(line: &[u8], next: usize, separators: &impl Fn(u64) -> u64) -> u64 {
+    let rest = line.get(next..).unwrap_or_default();
+    if let Some(block) = rest.first_chunk() {
+        return mask(block, separators);
+    }
+    match line.last_chunk() {
+        // The last 64 bytes of the line, without those that were looked at before.
+        Some(last) if !rest.is_empty() => mask(last, separators) >> (BLOCK - rest.len()),
+        _ => mask(&padded(rest), separators),
+    }
+}
+
+/// A short line with zeros after it. Zeros may count as separators: the first ends the line's last word,
+/// as its end would.
+fn padded(line: &[u8]) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
+    for (to, from) in block.iter_mut().zip(line) {
+        *to = *from;
+    }
+    block
 }
 
 #[cfg(test)]
@@ -109,8 +122,8 @@ mod tests {
     #[test]
     fn each_byte_is_classed_in_each_place() {
         for byte in 0..=u8::MAX {
-            for place in 0..17 {
-                let mut line = [b'a'; 17];
+            for place in 0..150 {
+                let mut line = [b'a'; 150];
                 line[place] = byte;
                 assert_eq!(split(&line, white_space), naive(&line, is_space), "{byte} at {place}");
                 assert_eq!(
