@@ -112,6 +112,8 @@ pub struct Finished {
     pub next_ends: Vec<Option<i64>>,
     /// How long exchange and state, publishing, and the commit took.
     pub took: [Duration; 3],
+    /// When it committed, on the monotonic clock.
+    pub committed_at: Duration,
 }
 
 /// What a pipeline holds from batch to batch.
@@ -174,6 +176,7 @@ impl Finisher {
             sinks,
             next_ends: state.next_ends,
             took: [reduced - began, durable - reduced, committed - durable],
+            committed_at: committed,
         })
     }
 

@@ -303,9 +303,10 @@ impl Batches {
     }
 
     fn progress(&mut self, finisher: &Finisher, finished: Finished, summary: Summary) -> Progress {
-        let Finished { state, sinks, took: [reduced, published, committed], .. } = finished;
+        let Finished { state, sinks, took: [reduced, published, committed], committed_at, .. } =
+            finished;
         let Summary { plan, mut durations, sources, records, began, late_by, since_last, event_times } = summary;
-        let took = self.host.clock.monotonic().saturating_sub(began);
+        let took = committed_at.saturating_sub(began);
         durations.add_batch = millis(reduced);
         durations.publish = millis(published);
         durations.commit_offsets = millis(committed);
@@ -315,7 +316,13 @@ impl Batches {
             side.rate_now = side.rate.update(plan.time_ms, records, whole_millis(took), whole_millis(late_by)).or(side.rate_now);
         }
         let windowed = plan.watermarks.iter().filter_map(|watermark| watermark.evict.filter(|evict| *evict != i64::MAX));
-        let event_time = event_times.map(|(min, max)| EventTime { watermark: windowed.min(), min: Some(min), max: Some(max) });
+        let watermark = windowed.min();
+        // A batch that only closes windows has a watermark, but no records.
+        let event_time = (watermark.is_some() || event_times.is_some()).then(|| EventTime {
+            watermark,
+            min: event_times.map(|(min, _)| min),
+            max: event_times.map(|(_, max)| max),
+        });
         Progress {
             id: finisher.group.clone(),
             run_id: self.run_id.clone(),

@@ -9,7 +9,7 @@ use crate::world::{NOW_MS, Row, State, World};
 const PIPELINE: &str = r#"
 name = "crash"
 trigger = "available-now"
-batch_records_max = 40
+limits = { batch_records_max = 40 }
 on_end = "flush"
 
 [[source]]
@@ -78,7 +78,7 @@ fn seeds() -> Vec<u64> {
     let read = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     match read("TIDEMILL_SEED") {
         Some(seed) => vec![seed],
-        None => (0..read("TIDEMILL_SEEDS").unwrap_or(2)).collect(),
+        None => (0..read("TIDEMILL_SEEDS").unwrap_or(16)).collect(),
     }
 }
 
