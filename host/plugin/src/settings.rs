@@ -283,7 +283,8 @@ mod tests {
 
     #[test]
     fn defaults_are_filled_in_and_whole_numbers_are_numbers() {
-        let resolved = Settings::new().with("factor", 2_i64).resolve(&parameters());
+        let parameters = parameters();
+        let resolved = Settings::new().with("factor", 2_i64).resolve(&parameters);
         assert_eq!(
             resolved,
             Ok(vec![("lower_case", false.into()), ("factor", SettingValue::Number(2.0))])

@@ -16,12 +16,11 @@ const IS_BAD: &str = "(i64.eqz (i64.load (i32.load offset=72 (local.get $batch))
 
 /// A transform that does `bad` where it is told to, and otherwise gives one value back.
 fn sometimes(bad: &str, items: &str) -> Guest {
-    let mut guest = Guest::transform("");
-    let address =
-        guest.image.outcome(&Outcome { values: Col::of(&["fine"]), ..Outcome::default() });
-    let body = format!("(if {IS_BAD} (then {bad})) i32.const {address}");
-    let fixed = Guest::transform(&body).with(items);
-    Guest { image: guest.image, ..fixed }
+    Guest::doing(&format!("(if {IS_BAD} (then {bad}))"), &fine()).with(items)
+}
+
+fn fine() -> Outcome {
+    Outcome { values: Col::of(&["fine"]), ..Outcome::default() }
 }
 
 fn call(operator: &Operator, time: i64) -> Result<Option<Vec<u8>>, CallError> {
@@ -61,7 +60,9 @@ fn an_endless_loop_is_interrupted() {
 #[test]
 fn deep_recursion_is_a_trap_with_a_bounded_backtrace() {
     let long = "f".repeat(3_000);
-    let items = format!("(func ${long} (param i32) (result i32) (i32.add (i32.const 1) (call ${long} (local.get 0))))");
+    let items = format!(
+        "(func ${long} (param i32) (result i32) (i32.add (i32.const 1) (call ${long} (local.get 0))))"
+    );
     let fault = fault_of(&sometimes(&format!("(drop (call ${long} (i32.const 1)))"), &items));
     let CallFault::Trap { reason, backtrace } = fault else { panic!("{fault:?}") };
     assert!(reason.contains("call stack exhausted"), "{reason}");
@@ -71,7 +72,10 @@ fn deep_recursion_is_a_trap_with_a_bounded_backtrace() {
 
 #[test]
 fn traps_say_what_and_where() {
-    let fault = fault_of(&sometimes("(call $divide)", "(func $divide (drop (i32.div_u (i32.const 1) (i32.const 0))))"));
+    let fault = fault_of(&sometimes(
+        "(call $divide)",
+        "(func $divide (drop (i32.div_u (i32.const 1) (i32.const 0))))",
+    ));
     let CallFault::Trap { reason, backtrace } = fault else { panic!("{fault:?}") };
     assert!(reason.contains("integer divide by zero"), "{reason}");
     assert!(backtrace.contains("divide"), "{backtrace}");
@@ -103,10 +107,7 @@ fn a_table_bomb_runs_out_of_its_own_table() {
 fn a_guest_that_leaks_is_replaced_before_it_fails() {
     // One MiB more in every call, of the 16 it may have; 4 at its start.
     let leak = "(if (i32.eq (memory.grow (i32.const 16)) (i32.const -1)) (then unreachable))";
-    let mut guest = Guest::transform("");
-    let address =
-        guest.image.outcome(&Outcome { values: Col::of(&["fine"]), ..Outcome::default() });
-    let guest = Guest { image: guest.image, ..Guest::transform(&format!("{leak} i32.const {address}")) };
+    let guest = Guest::doing(leak, &fine());
     let operator = operator(&guest.build(), LIMITS);
     for _ in 0..50 {
         call(&operator, 1).unwrap();
@@ -118,8 +119,7 @@ fn a_guest_that_leaks_is_replaced_before_it_fails() {
 
 #[test]
 fn a_trap_in_post_return_spoils_the_call() {
-    let outcome = Outcome { values: Col::of(&["x"]), ..Outcome::default() };
-    let guest = Guest::giving(&outcome).post_return("unreachable");
+    let guest = Guest::giving(&fine()).post_return("unreachable");
     let operator = operator(&guest.build(), LIMITS);
     let error = call(&operator, 1).unwrap_err();
     assert!(matches!(error.fault, CallFault::Trap { .. }), "{error:?}");
@@ -127,9 +127,8 @@ fn a_trap_in_post_return_spoils_the_call() {
 
 #[test]
 fn time_with_the_result_is_not_the_guests() {
-    let outcome = Outcome { values: Col::of(&["x"]), ..Outcome::default() };
     // Enough work after the result was read for the deadline to be looked at.
-    let guest = Guest::giving(&outcome).post_return(
+    let guest = Guest::giving(&fine()).post_return(
         "(local $n i32) (loop $again (local.set $n (i32.add (local.get $n) (i32.const 1)))
            (br_if $again (i32.lt_u (local.get $n) (i32.const 100000))))",
     );
@@ -140,7 +139,7 @@ fn time_with_the_result_is_not_the_guests() {
     let slow = Duration::from_millis(200);
     operator.transform(&CX, input, |_| std::thread::sleep(slow)).unwrap();
     assert!(operator.costs().guest_time < slow / 2);
-    let endless = Guest::giving(&outcome).post_return("(loop $again (br $again))");
+    let endless = Guest::giving(&fine()).post_return("(loop $again (br $again))");
     let operator = guests::operator(&endless.build(), LIMITS);
     let error = operator.transform(&CX, input, |_| std::thread::sleep(slow)).unwrap_err();
     assert!(matches!(error.fault, CallFault::Timeout { .. }), "{error:?}");
@@ -193,17 +192,13 @@ fn a_start_that_fails_is_found_when_the_operator_is_made() {
         assert!(chain.contains(&format!("failed in `{during}`")), "{chain}");
         assert!(chain.contains(what), "{chain}");
     }
-    let mut image = guests::Image::default();
-    let [start, length] = image.bytes(b"`n` must be odd");
-    let refused = image.words(&[1, start, length]);
-    let guest = Guest::transform("unreachable").configure_body(&format!("i32.const {refused}"));
-    let plugin = guests::load(&Guest { image, ..guest }.described(describe).build()).unwrap();
+    let guest = Guest::transform("unreachable").refusing("`n` must be odd");
+    let plugin = guests::load(&guest.build()).unwrap();
     let error = plugin.operator("split", &Settings::new(), LIMITS).unwrap_err();
-    assert!(chain(&error).contains("the plugin refused its settings: `n` must be odd"), "{error:?}");
-}
-
-fn describe(image: &mut guests::Image) -> u32 {
-    image.description("guest", "1.0.0", 0b1111, &[])
+    assert!(
+        chain(&error).contains("the plugin refused its settings: `n` must be odd"),
+        "{error:?}"
+    );
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -298,7 +293,10 @@ fn a_result_pointer_outside_of_the_memory_is_refused() {
 
 #[test]
 fn parameters_are_not_written_outside_of_the_memory() {
-    let guest = Guest::transform("unreachable").realloc("(i32.const 0x7FFFFFF0)");
+    let guest = Guest::transform("unreachable").realloc(
+        // The empty list of settings is nowhere; all that has a size is outside.
+        "(select (i32.const 0x7FFFFFF0) (i32.const 8) (local.get 3))",
+    );
     let operator = operator(&guest.build(), LIMITS);
     let error = call(&operator, 1).unwrap_err();
     assert!(matches!(error.fault, CallFault::BadAbi { .. }), "{error:?}");

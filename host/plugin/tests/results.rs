@@ -23,7 +23,9 @@ fn fault_of(component: &[u8]) -> CallFault {
     let operator = operator(component, Limits::default());
     let error = with_input(|input| operator.transform(&CX, input, |_| ())).unwrap_err();
     let site = error.site.to_string();
-    for part in ["`process`", "`guest` 1.0.0", "sha256:", "`split`", "`orders`", "batch 7", "task 3"] {
+    for part in
+        ["`process`", "`guest` 1.0.0", "sha256:", "`split`", "`orders`", "batch 7", "task 3"]
+    {
         assert!(site.contains(part), "{site}");
     }
     assert!(error.hint().is_some_and(|hint| !hint.is_empty()));
@@ -95,9 +97,8 @@ fn a_result_is_read_before_the_guest_frees_it() {
     );
     let operator = operator(&guest.build(), Limits::default());
     let value = with_input(|input| {
-        operator.transform(&CX, input, |outcome| {
-            outcome.emitted().values().get(2).map(<[u8]>::to_vec)
-        })
+        operator
+            .transform(&CX, input, |outcome| outcome.emitted().values().get(2).map(<[u8]>::to_vec))
     });
     assert_eq!(value.unwrap().as_deref(), Some(b"three".as_slice()));
 }
@@ -118,10 +119,7 @@ fn malformed_columns_are_named() {
         bad(column(&[0, 2, 1, 3], &[])),
         ColumnFault::FallingOffsets { item: 1, from: 2, to: 1 }
     );
-    assert_eq!(
-        bad(column(&[0, 1, 2, 4], &[])),
-        ColumnFault::OffsetPastData { last: 4, bytes: 3 }
-    );
+    assert_eq!(bad(column(&[0, 1, 2, 4], &[])), ColumnFault::OffsetPastData { last: 4, bytes: 3 });
     assert_eq!(
         bad(column(&[0, 1, 2, 1 << 31], &[])),
         ColumnFault::OffsetTooLarge { last: 1 << 31 }
@@ -144,10 +142,7 @@ fn wrong_numbers_of_records_are_named() {
         ResultFault::Batch(fault) if (fault.part, fault.items, fault.records) == ("values", 2, 3)
     ));
     let counts = |counts: &[u32]| Outcome { counts: counts.to_vec(), ..two.clone() };
-    assert_eq!(
-        result_fault(&counts(&[1, 1])),
-        ResultFault::CountsLength { counts: 2, inputs: 3 }
-    );
+    assert_eq!(result_fault(&counts(&[1, 1])), ResultFault::CountsLength { counts: 2, inputs: 3 });
     assert_eq!(
         result_fault(&counts(&[1, 1, 1])),
         ResultFault::CountsSum { sum: 3, part: "emitted.values", items: 2 }
@@ -170,14 +165,8 @@ fn wrong_ports_are_named() {
         ports: ports.to_vec(),
         ..Outcome::default()
     };
-    assert_eq!(
-        result_fault(&ports(&[0, 0])),
-        ResultFault::PortsLength { ports: 2, emitted: 3 }
-    );
-    assert_eq!(
-        result_fault(&ports(&[0, 1, 0])),
-        ResultFault::UnknownPort { port: 1, ports: 1 }
-    );
+    assert_eq!(result_fault(&ports(&[0, 0])), ResultFault::PortsLength { ports: 2, emitted: 3 });
+    assert_eq!(result_fault(&ports(&[0, 1, 0])), ResultFault::UnknownPort { port: 1, ports: 1 });
 }
 
 #[test]
@@ -230,9 +219,11 @@ fn a_list_that_points_anywhere_inside_is_checked_like_any_other() {
     let fault = words_fault(&[(ptr_len::KEYS_OFFSETS, 1024), (ptr_len::KEYS_OFFSETS + 1, 4)]);
     assert!(matches!(fault, CallFault::BadResult(_)), "{fault:?}");
     // A million rejections of the same two words stop at the first that does not rise.
-    let fault =
-        words_fault(&[(ptr_len::REJECTED, 1 << 16), (ptr_len::REJECTED + 1, 100_000)]);
-    assert!(matches!(fault, CallFault::BadResult(ResultFault::RejectedEmitted { .. })), "{fault:?}");
+    let fault = words_fault(&[(ptr_len::REJECTED, 1 << 16), (ptr_len::REJECTED + 1, 100_000)]);
+    assert!(
+        matches!(fault, CallFault::BadResult(ResultFault::RejectedEmitted { .. })),
+        "{fault:?}"
+    );
 }
 
 #[test]
@@ -251,7 +242,10 @@ fn too_much_output_is_refused_even_if_it_is_only_inherited() {
             Ok(records) => assert!(!refused && records == 10),
             Err(error) => {
                 let fault = &error.fault;
-                assert!(matches!(fault, CallFault::OutputTooLarge { limit: 1_000, .. }), "{fault:?}");
+                assert!(
+                    matches!(fault, CallFault::OutputTooLarge { limit: 1_000, .. }),
+                    "{fault:?}"
+                );
                 assert!(refused);
             }
         }
@@ -333,14 +327,10 @@ fn accumulators_are_as_many_as_groups_and_none_is_absent() {
         let operator = operator(&Guest::reducer(accumulators).build(), Limits::default());
         let given: Column = [None, None].into_iter().collect();
         let values = input();
-        let folded = operator.fold(
-            &CX,
-            &[0, 1, 0],
-            values.as_ref(),
-            &[1, 2, 3],
-            given.as_ref(),
-            |folded| folded.iter().map(|item| item.map(<[u8]>::to_vec)).collect::<Vec<_>>(),
-        );
+        let folded =
+            operator.fold(&CX, &[0, 1, 0], values.as_ref(), &[1, 2, 3], given.as_ref(), |folded| {
+                folded.iter().map(|item| item.map(<[u8]>::to_vec)).collect::<Vec<_>>()
+            });
         folded.map_err(|error| error.fault)
     };
     assert_eq!(fold(&Col::of(&["2", "1"])).unwrap(), [Some(b"2".to_vec()), Some(b"1".to_vec())]);
@@ -357,8 +347,7 @@ fn accumulators_are_as_many_as_groups_and_none_is_absent() {
 
 #[test]
 fn reducers_merge_and_finish() {
-    let operator =
-        operator(&Guest::reducer(&Col::of(&["2", "1"])).build(), Limits::default());
+    let operator = operator(&Guest::reducer(&Col::of(&["2", "1"])).build(), Limits::default());
     let accumulators: Column = [Some(b"1".as_slice()), Some(b"1")].into_iter().collect();
     let merged = operator
         .merge(&CX, accumulators.as_ref(), accumulators.as_ref(), |merged| merged.len())
@@ -366,13 +355,10 @@ fn reducers_merge_and_finish() {
     assert_eq!(merged, 2);
     let windows = [Window { start: 0, end: 60_000 }; 2];
     for windows in [&windows[..], &[]] {
-        let finished = operator.finish(
-            &CX,
-            accumulators.as_ref(),
-            windows,
-            accumulators.as_ref(),
-            |batch| (batch.len(), batch.keys().len(), batch.values().get(0).map(<[u8]>::to_vec)),
-        );
+        let finished =
+            operator.finish(&CX, accumulators.as_ref(), windows, accumulators.as_ref(), |batch| {
+                (batch.len(), batch.keys().len(), batch.values().get(0).map(<[u8]>::to_vec))
+            });
         assert_eq!(finished.unwrap(), (2, 0, Some(b"2".to_vec())));
     }
 }

@@ -2,13 +2,14 @@
 //! **What is not listed here is refused by name before anything is compiled into a pipeline.**
 
 use thiserror::Error;
+use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, Linker, LinkerInstance};
-use wasmtime::{Engine, Result};
+use wasmtime::{Engine, Result, bail};
 
 use super::state::GuestState;
 use super::wasi;
 use crate::grants::Grants;
-use crate::world::InterfaceName;
+use crate::world::{CONTRACT, InterfaceName};
 
 /// An import that the host does not give.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -111,18 +112,37 @@ pub(crate) fn check_imports<'a>(
 /// have one) trap when they are called.
 pub(crate) fn linker(engine: &Engine, component: &Component) -> Result<Linker<GuestState>> {
     let mut linker = Linker::new(engine);
-    for (import, _) in component.component_type().imports(engine) {
-        let Some(name) = InterfaceName::parse(import) else {
-            continue;
-        };
+    // What is defined after the traps replaces them.
+    linker.allow_shadowing(true);
+    for (import, item) in component.component_type().imports(engine) {
+        let Some(name) = InterfaceName::parse(import) else { continue };
         let mut instance = linker.instance(import)?;
+        if let ComponentItem::ComponentInstance(functions) = &item.ty {
+            define_traps(&mut instance, import, functions, engine)?;
+        }
         match name.package {
-            "tidemill:plugin" => define_granted(&mut instance, name.interface)?,
+            CONTRACT => define_granted(&mut instance, name.interface)?,
             _ => wasi::define(&mut instance, name.package, name.interface)?,
         }
     }
-    linker.define_unknown_imports_as_traps(component)?;
     Ok(linker)
+}
+
+/// wasmtime's own `define_unknown_imports_as_traps` also makes resources, even where an interface
+/// only uses one of another: those would not be the same type.
+fn define_traps(
+    instance: &mut LinkerInstance<'_, GuestState>,
+    import: &str,
+    functions: &ComponentInstance,
+    engine: &Engine,
+) -> Result<()> {
+    for (function, item) in functions.exports(engine) {
+        if let ComponentItem::ComponentFunc(_) = item.ty {
+            let name = format!("{import}#{function}");
+            instance.func_new(function, move |_, _, _, _| bail!("`{name}` is not there"))?;
+        }
+    }
+    Ok(())
 }
 
 fn define_granted(instance: &mut LinkerInstance<'_, GuestState>, interface: &str) -> Result<()> {

@@ -85,7 +85,8 @@ impl Image {
         for column in [&outcome.keys, &outcome.values, &outcome.headers] {
             words.extend(self.column(column));
         }
-        let times: Vec<u8> = outcome.timestamps.iter().flat_map(|time| time.to_le_bytes()).collect();
+        let times: Vec<u8> =
+            outcome.timestamps.iter().flat_map(|time| time.to_le_bytes()).collect();
         words.extend([self.bytes(&times)[0], outcome.timestamps.len() as u32]);
         words.extend(self.list32(&outcome.counts));
         let ports: Vec<u8> = outcome.ports.iter().flat_map(|port| port.to_le_bytes()).collect();

@@ -16,6 +16,7 @@ use tidemill_plugin::{
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
+#[allow(unused_imports, reason = "no test file uses all of it")]
 pub use image::{Col, Image, Outcome, ptr_len};
 
 /// The call that the tests make.
@@ -79,22 +80,32 @@ impl Guest {
 
     /// A transform whose `process` is `body`, which leaves the address of its result.
     pub fn transform(body: &str) -> Self {
-        Self::new("transform").function("transformer", "process", "(param $batch i32)", body)
+        Self::laid_out(|_| body.to_owned())
+    }
+
+    /// A transform whose `process` is what `body` makes of the image.
+    pub fn laid_out(body: impl FnOnce(&mut Image) -> String) -> Self {
+        let mut guest = Self::new("transform");
+        let body = body(&mut guest.image);
+        guest.function("transformer", "process", "(param $batch i32)", &body)
+    }
+
+    /// A transform that does `first` in every call and then gives back `outcome`.
+    pub fn doing(first: &str, outcome: &Outcome) -> Self {
+        Self::laid_out(|image| format!("{first} i32.const {}", image.outcome(outcome)))
     }
 
     /// A transform that always gives back `outcome`.
     pub fn giving(outcome: &Outcome) -> Self {
-        let mut guest = Self::new("transform");
-        let address = guest.image.outcome(outcome);
-        guest.function("transformer", "process", "(param i32)", &format!("i32.const {address}"))
+        Self::doing("", outcome)
     }
 
     /// A transform that always gives back a result of these words, the first being its case.
     pub fn giving_words(make: impl FnOnce(&mut Image) -> Vec<u32>) -> Self {
-        let mut guest = Self::new("transform");
-        let words = make(&mut guest.image);
-        let address = guest.image.words(&words);
-        guest.function("transformer", "process", "(param i32)", &format!("i32.const {address}"))
+        Self::laid_out(|image| {
+            let words = make(image);
+            format!("i32.const {}", image.words(&words))
+        })
     }
 
     /// A filter that always gives back `bitmap`.
@@ -168,6 +179,13 @@ impl Guest {
         self
     }
 
+    /// Refuses its settings with `message`.
+    pub fn refusing(mut self, message: &str) -> Self {
+        let [start, length] = self.image.bytes(message.as_bytes());
+        self.configure = format!("i32.const {}", self.image.words(&[1, start, length]));
+        self
+    }
+
     /// Allocates by `body` instead.
     pub fn realloc(mut self, body: &str) -> Self {
         body.clone_into(&mut self.realloc);
@@ -175,6 +193,15 @@ impl Guest {
     }
 
     pub fn build(&self) -> Vec<u8> {
+        self.encode(true)
+    }
+
+    /// A component that `wit-component` itself would find fault with.
+    pub fn build_unchecked(&self) -> Vec<u8> {
+        self.encode(false)
+    }
+
+    fn encode(&self, validate: bool) -> Vec<u8> {
         let text = self.text();
         let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let mut resolve = Resolve::default();
@@ -189,8 +216,10 @@ impl Guest {
         );
         let package = resolve.push_str("guest.wit", &world).unwrap();
         let world = resolve.select_world(&[package], Some("guest")).unwrap();
-        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
-        ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+            .unwrap();
+        let mut encoder = ComponentEncoder::default();
+        encoder.validate(validate).module(&module).unwrap().encode().unwrap()
     }
 
     /// The core module.

@@ -4,6 +4,7 @@ use wasmtime::Result;
 use wasmtime::component::Resource;
 
 use super::io::{InputStream, OutputStream, STDERR, STDOUT};
+use super::nowhere::{Nothing, define_nothing};
 use super::{Context, Instance};
 use crate::sandbox::Exited;
 
@@ -20,6 +21,7 @@ pub(super) fn define(instance: &mut Instance<'_>, interface: &str) -> Result<()>
         "stderr" => instance.func_wrap("get-stderr", |_: Context<'_>, (): ()| {
             Ok((Resource::<OutputStream>::new_own(STDERR),))
         }),
+        "terminal-input" | "terminal-output" => define_nothing(instance, interface),
         "terminal-stdin" => define_no_terminal(instance, "get-terminal-stdin"),
         "terminal-stdout" => define_no_terminal(instance, "get-terminal-stdout"),
         "terminal-stderr" => define_no_terminal(instance, "get-terminal-stderr"),
@@ -44,7 +46,6 @@ fn define_exit(instance: &mut Instance<'_>) -> Result<()> {
     })
 }
 
-/// Terminals are resources that are defined as traps: there is never one.
 fn define_no_terminal(instance: &mut Instance<'_>, function: &str) -> Result<()> {
-    instance.func_wrap(function, |_: Context<'_>, (): ()| Ok((None::<Resource<()>>,)))
+    instance.func_wrap(function, |_: Context<'_>, (): ()| Ok((None::<Resource<Nothing>>,)))
 }

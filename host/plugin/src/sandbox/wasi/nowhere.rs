@@ -4,7 +4,7 @@
 //! so that all others can never be called with one; those trap.
 
 use wasmtime::Result;
-use wasmtime::component::{ComponentType, Lift, Lower, Resource};
+use wasmtime::component::{ComponentType, Lift, Lower, Resource, ResourceType};
 
 use super::{Context, Instance};
 
@@ -70,26 +70,49 @@ enum IpAddressFamily {
     Ipv6,
 }
 
-type NoSocket = std::result::Result<Resource<()>, ErrorCode>;
+/// A file, a socket: what there is none of.
+pub(super) struct Nothing;
+
+type NoSocket = std::result::Result<Resource<Nothing>, ErrorCode>;
+
+/// Resources that an interface defines. They are nowhere to be had.
+fn resources_of(interface: &str) -> &'static [&'static str] {
+    match interface {
+        "types" => &["descriptor", "directory-entry-stream"],
+        "network" => &["network"],
+        "ip-name-lookup" => &["resolve-address-stream"],
+        "tcp" => &["tcp-socket"],
+        "udp" => &["udp-socket", "incoming-datagram-stream", "outgoing-datagram-stream"],
+        _ => &[],
+    }
+}
 
 pub(super) fn define(instance: &mut Instance<'_>, interface: &str) -> Result<()> {
+    for resource in resources_of(interface) {
+        define_nothing(instance, resource)?;
+    }
     match interface {
         "preopens" => instance.func_wrap("get-directories", |_: Context<'_>, (): ()| {
-            Ok((Vec::<(Resource<()>, String)>::new(),))
+            Ok((Vec::<(Resource<Nothing>, String)>::new(),))
         }),
         "instance-network" => instance.func_wrap("instance-network", |_: Context<'_>, (): ()| {
-            Ok((Resource::<()>::new_own(0),))
+            Ok((Resource::<Nothing>::new_own(0),))
         }),
         "tcp-create-socket" => define_no_socket(instance, "create-tcp-socket"),
         "udp-create-socket" => define_no_socket(instance, "create-udp-socket"),
         "ip-name-lookup" => instance.func_wrap(
             "resolve-addresses",
-            |_: Context<'_>, _: (Resource<()>, crate::abi::Text)| {
+            |_: Context<'_>, _: (Resource<Nothing>, crate::abi::Text)| {
                 Ok((NoSocket::Err(ErrorCode::AccessDenied),))
             },
         ),
         _ => Ok(()),
     }
+}
+
+/// A resource that has no meaning here.
+pub(super) fn define_nothing(instance: &mut Instance<'_>, resource: &str) -> Result<()> {
+    instance.resource(resource, ResourceType::host::<Nothing>(), |_, _| Ok(()))
 }
 
 fn define_no_socket(instance: &mut Instance<'_>, function: &str) -> Result<()> {
