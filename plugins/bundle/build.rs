@@ -80,7 +80,8 @@ fn build() -> Result<(), BuildError> {
 
 /// Names every file that the components depend on.
 fn watch(root: &Path) -> Result<(), BuildError> {
-    let mut watched = vec!["plugins/bundle/build.rs".to_owned(), "wit".to_owned()];
+    let mut watched =
+        vec!["plugins/bundle/build.rs".to_owned(), "wit".to_owned(), "Cargo.lock".to_owned()];
     watched.extend(
         ["Cargo.toml", "src", "macros/Cargo.toml", "macros/src"]
             .map(|path| format!("plugin-sdk/rust/{path}")),
