@@ -11,7 +11,9 @@ use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
 
 use super::*;
-use crate::broker::{Bounds, BrokerError, Commit, Committed, Fetched, Producer, TopicPartition};
+use crate::broker::{
+    Bounds, BrokerError, Commit, Committed, Embedded, Fetched, Producer, TopicPartition,
+};
 use crate::clock::ManualClock;
 use crate::spec::PipelineSpec;
 
@@ -264,6 +266,88 @@ async fn a_commit_without_answer_is_looked_up() {
         ingest.drain().await.unwrap();
         ingest.stop().await;
         assert_eq!(log.lines(), ["1", "2", "3"]);
+    }
+}
+
+/// All values of the internal topic of a real log.
+async fn values(broker: &dyn Broker) -> Vec<String> {
+    let at = TopicPartition { topic: "tidemill.p.s".into(), partition: 0 };
+    let bounds = broker.bounds(&at.topic).await.unwrap();
+    let (mut from, end) = (bounds[0].start, bounds[0].end);
+    let mut values = Vec::new();
+    while from < end {
+        let fetched = broker.fetch(&at, from, end, 1 << 20).await.unwrap();
+        for bytes in fetched.batches {
+            let batch = tidemill_log::EncodedBatch::parse(bytes).unwrap();
+            for record in batch.as_batch().unwrap().records().unwrap() {
+                values.push(String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap());
+            }
+        }
+        from = fetched.next;
+    }
+    values
+}
+
+/// Opens the log as soon as nobody else has it open.
+async fn open(data: &Path) -> Arc<tidemill_log::Log> {
+    for _ in 0..500 {
+        let environment = tidemill_log::Environment::real();
+        let config = tidemill_log::LogConfig::default();
+        match tidemill_log::Log::open(data, environment, config).await {
+            Ok(log) => return log,
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+    panic!("the log stays locked");
+}
+
+/// The real log, closed under the ingester again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn loses_and_doubles_nothing_over_restarts_of_the_log() {
+    let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (pipeline, source) = source(&format!("files = \"{}/*.log\"", folder.path().display()));
+    let mut written = vec![Vec::new(); 3];
+    for round in 0..12 {
+        let log = open(data.path()).await;
+        let blocking = tidemill_log::Blocking::Threads;
+        let broker: Arc<dyn Broker> = Arc::new(Embedded::new(Arc::clone(&log), blocking));
+        let clock = Arc::new(ManualClock::at(1000));
+        let ingest = Ingest::start(&pipeline, &source, Arc::clone(&broker), clock).await.unwrap();
+        for (file, lines) in written.iter_mut().enumerate() {
+            for part in 0..4 {
+                let new: Vec<String> =
+                    (0..round * 100).map(|line| format!("{file} {round} {part} {line}")).collect();
+                let text: String = new.iter().map(|line| format!("{line}\n")).collect();
+                let (first, rest) = text.split_at(text.len() / 3);
+                append(folder.path(), &format!("{file}.log"), first);
+                tokio::time::sleep(Duration::from_millis(round % 5 * 3)).await;
+                append(folder.path(), &format!("{file}.log"), rest);
+                lines.extend(new);
+            }
+        }
+        if round == 11 {
+            ingest.drain().await.unwrap();
+            ingest.stop().await;
+            let values = values(&*broker).await;
+            for (file, lines) in written.iter().enumerate() {
+                let mine = format!("{file} ");
+                let found: Vec<&String> =
+                    values.iter().filter(|value| value.starts_with(&mine)).collect();
+                assert!(
+                    found.iter().copied().eq(lines),
+                    "file {file}: {} of {}",
+                    found.len(),
+                    lines.len()
+                );
+            }
+        } else if round % 2 == 0 {
+            // Not stopped: the log is closed in the middle of whatever it does.
+            log.close().await;
+            drop(ingest);
+        } else {
+            ingest.stop().await;
+            log.close().await;
+        }
     }
 }
 
