@@ -120,7 +120,7 @@ impl Dump {
         require_format(disk, dir)?;
         let lock = take_lock(disk, dir)?;
         let mut segments = Vec::new();
-        for (at, folder, _) in partition_dirs(disk, dir)? {
+        for (at, folder) in partition_dirs(disk, dir)? {
             let entries = disk.list(&folder);
             let entries = entries.map_err(|error| DumpError::disk("list", &folder, error))?;
             let bases = entries.iter().filter_map(|entry| base_of(&entry.name));

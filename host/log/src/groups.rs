@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use crate::batch::{Batch, BatchBuilder, Batches, ControlKind, EncodedBatch};
 use crate::fields::STRING_BYTES_MAX;
 use crate::identity::{LeaderEpoch, Offset, ProducerId, TopicName, TopicPartition};
-use crate::partition::{AppendError, Isolation, Partition, ReadError};
+use crate::partition::{AppendError, DeleteError, Isolation, Partition, ReadError};
 
 /// The internal topic's name, as in Kafka.
 pub(crate) const TOPIC: &str = "__consumer_offsets";
@@ -193,7 +193,7 @@ impl Groups {
     }
 
     /// The changes that make an empty table this one.
-    pub(crate) fn snapshot(&self) -> Vec<Change> {
+    fn snapshot(&self) -> Vec<Change> {
         self.changes_where(|_| true, |known| Some(known.offset.clone()))
     }
 
@@ -215,7 +215,11 @@ impl Groups {
     }
 
     /// Appends plain changes durably and takes them into account.
-    pub(crate) async fn commit(&self, changes: Vec<Change>, now_ms: i64) -> Result<(), GroupError> {
+    pub(crate) async fn commit(
+        &self,
+        changes: Vec<Change>,
+        now_ms: i64,
+    ) -> Result<(), AppendError> {
         for chunk in changes.chunks(CHANGES_PER_BATCH_MAX) {
             let Some(batch) = encode(chunk, now_ms) else { continue };
             let written = self.partition.write(batch)?;
@@ -223,6 +227,15 @@ impl Groups {
             self.apply(chunk.to_vec(), written.appended.base_offset);
         }
         Ok(())
+    }
+
+    /// Writes what counts to the end of the internal topic, and deletes what is before.
+    ///
+    /// No offset may be committed meanwhile.
+    pub(crate) async fn rewrite(&self, now_ms: i64) -> Result<(), DeleteError> {
+        let start = self.partition.end();
+        self.commit(self.snapshot(), now_ms).await?;
+        self.partition.forget_before(start).await
     }
 }
 

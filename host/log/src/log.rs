@@ -14,7 +14,9 @@ use crate::groups::{self, CommittedOffset, GroupError, Groups};
 use crate::identity::{LeaderEpoch, Offset, ProducerId, TopicName, TopicPartition};
 use crate::metrics::{Metrics, MetricsSnapshot};
 use crate::open::{OpenError, Parts, internal, open_parts};
-use crate::partition::{AppendError, Appended, Fetched, Isolation, Offsets, Partition, ReadError};
+use crate::partition::{
+    AppendError, Appended, DeleteError, Fetched, Isolation, Offsets, Partition, ReadError,
+};
 use crate::topics::{TopicDescription, TopicError, Topics};
 use crate::transaction::{self, Coordinator, ProducerIds, Transaction, TransactionError};
 
@@ -289,26 +291,26 @@ impl Log {
 
     async fn change_offsets(&self, changes: Vec<groups::Change>) -> Result<(), GroupError> {
         let _no_rewrite = self.core.rewrites.read().await;
-        self.core.groups.commit(changes, self.core.environment.clock.now_ms()).await
+        let now_ms = self.core.environment.clock.now_ms();
+        Ok(self.core.groups.commit(changes, now_ms).await?)
     }
 
     /// Deletes the records of a partition before `before`, as far as it is stable, and returns
     /// where the partition begins then. Whole segments give their space back.
     ///
     /// # Errors
-    /// [`ReadError`].
+    /// [`DeleteError`].
+    /// # Cancel safety
+    /// The records may be deleted all the same.
     pub async fn delete_records(
         &self,
         at: &TopicPartition,
         before: Offset,
-    ) -> Result<Offset, ReadError> {
-        let partition = self.readable(at)?;
-        let start = before.min(partition.offsets().last_stable);
-        let shared = partition.clone();
-        let done = self.core.environment.blocking.start(move || shared.start_at(start)).await;
-        let file = partition.dir().to_path_buf();
-        done.map_err(|source| ReadError::Disk { file, source })?;
-        Ok(partition.offsets().log_start)
+    ) -> Result<Offset, DeleteError> {
+        let partition = self.core.topics.partition(at);
+        let partition =
+            partition.ok_or_else(|| DeleteError::UnknownPartition { at: at.clone() })?;
+        partition.delete_before(before).await
     }
 
     /// Applies retention, syncs what is overdue, ends abandoned transactions, keeps internal
@@ -324,20 +326,16 @@ impl Log {
         }
     }
 
-    async fn rewrite_internal(&self) -> Result<(), GroupError> {
+    async fn rewrite_internal(&self) -> Result<(), DeleteError> {
         let core = &self.core;
         let is_large = |partition: &Partition| partition.bytes() > core.config.internal_bytes_max;
-        let groups = core.groups.partition();
         if is_large(core.coordinator.log()) {
             let _alone = core.rewrites.write().await;
             core.coordinator.rewrite(core).await?;
         }
-        if is_large(groups) {
+        if is_large(core.groups.partition()) {
             let _alone = core.rewrites.write().await;
-            let start = groups.end();
-            let now_ms = core.environment.clock.now_ms();
-            core.groups.commit(core.groups.snapshot(), now_ms).await?;
-            groups.forget_before(start).await?;
+            core.groups.rewrite(core.environment.clock.now_ms()).await?;
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ mod mark;
 mod producers;
 mod state_file;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -34,6 +34,7 @@ pub(crate) use producers::{OpenTransaction, Producers};
 pub use read::ReadError;
 pub(crate) use recovery::Opening;
 pub use recovery::RecoveryError;
+pub use retention::DeleteError;
 pub(crate) use state_file::Durable;
 
 use crate::config::TopicConfig;
@@ -133,10 +134,6 @@ impl State {
 impl Partition {
     pub(crate) fn at(&self) -> &TopicPartition {
         &self.at
-    }
-
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
     }
 
     pub(crate) fn config(&self) -> Arc<TopicConfig> {

@@ -383,7 +383,7 @@ struct Found {
 pub(crate) fn partition_dirs(
     disk: &dyn Disk,
     dir: &Path,
-) -> Result<Vec<(TopicPartition, PathBuf, TopicConfig)>, RecoveryError> {
+) -> Result<Vec<(TopicPartition, PathBuf)>, RecoveryError> {
     let folder = dir.join(FOLDER);
     let listed = |source| RecoveryError::Disk { action: "list", path: folder.clone(), source };
     let mut all = Vec::new();
@@ -393,7 +393,7 @@ pub(crate) fn partition_dirs(
         let (_, config) = read_stored(disk, &topic)?;
         for index in 0..config.partitions {
             let at = TopicPartition::new(name.clone(), PartitionId::new(index));
-            all.push((at, topic.join(index.to_string()), config.clone()));
+            all.push((at, topic.join(index.to_string())));
         }
     }
     Ok(all)

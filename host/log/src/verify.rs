@@ -6,7 +6,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::batch::{Batch, ControlKind};
-use crate::config::TopicConfig;
 use crate::disk::{Disk, OpenMode};
 use crate::dump::DumpError;
 use crate::environment::Environment;
@@ -68,9 +67,9 @@ impl Log {
         require_format(disk, dir)?;
         let _lock = take_lock(disk, dir)?;
         let mut verified = Verified::default();
-        for (_, folder, config) in partition_dirs(disk, dir)? {
+        for (_, folder) in partition_dirs(disk, dir)? {
             verified.partitions += 1;
-            verified.read_partition(disk, &folder, &config)?;
+            verified.read_partition(disk, &folder)?;
         }
         Ok(verified)
     }
@@ -82,12 +81,7 @@ impl Verified {
         !self.findings.iter().any(|finding| finding.is_loss)
     }
 
-    fn read_partition(
-        &mut self,
-        disk: &dyn Disk,
-        dir: &Path,
-        config: &TopicConfig,
-    ) -> Result<(), DumpError> {
+    fn read_partition(&mut self, disk: &dyn Disk, dir: &Path) -> Result<(), DumpError> {
         let facts = match Durable::read(disk, dir) {
             Ok(facts) => facts,
             Err(error) => return self.found_frame(error, &Durable::path(dir)),
@@ -107,7 +101,7 @@ impl Verified {
                 self.found(log_path(dir, base), 0, what, true);
             }
             let is_last = index + 1 == bases.len();
-            next = Some(self.read_segment(disk, dir, base, config, &facts, (is_last, floor))?);
+            next = Some(self.read_segment(disk, dir, base, &facts, (is_last, floor))?);
         }
         let end = next.unwrap_or(facts.log_start);
         if end < floor {
@@ -123,7 +117,6 @@ impl Verified {
         disk: &dyn Disk,
         dir: &Path,
         base: Offset,
-        config: &TopicConfig,
         facts: &Durable,
         (is_last, floor): (bool, Offset),
     ) -> Result<Offset, DumpError> {
@@ -140,8 +133,8 @@ impl Verified {
             }
         };
         let epoch_at = |offset| facts.epoch_at(offset);
-        let interval = config.index_interval_bytes;
-        let scanned = scan(&*file, base, interval, &epoch_at, &mut visit).map_err(failed)?;
+        // An entry for every batch: those of the seal must be among them.
+        let scanned = scan(&*file, base, 1, &epoch_at, &mut visit).map_err(failed)?;
         self.bytes += scanned.bytes;
         for (position, what) in malformed {
             self.found(path.clone(), position, what, true);
@@ -177,7 +170,7 @@ impl Verified {
             let what = "the checksum of the whole segment does not match".into();
             self.found(log_path(dir, base), 0, what, true);
         }
-        if scanned.damage.is_none() && seal.index != scanned.index {
+        if scanned.damage.is_none() && !seal.index.is_part_of(&scanned.index) {
             self.found(path, 0, "the index does not match the segment".into(), false);
         }
         seal.next

@@ -31,7 +31,7 @@ async fn filled(simulation: &Simulation, close: bool) -> Vec<(i64, String)> {
 
 async fn refused(simulation: &Simulation) -> String {
     let opened = Log::open(Path::new(DIR), simulation.environment(), LogConfig::default()).await;
-    let error = opened.err().expect("damage is refused");
+    let error = opened.expect_err("damage is refused");
     assert!(!error.is_retryable());
     format!("{}; hint: {}", chain(&error), error.hint())
 }
@@ -107,6 +107,30 @@ fn acknowledged_records_that_are_cut_off_are_missed() {
         let message = refused(&simulation).await;
         let expected = "damaged at byte 162 (offset 38): records are missing up to offset 40";
         assert!(message.contains(expected), "{message}");
+    });
+}
+
+#[test]
+fn a_torn_tail_is_cut_off_and_clients_notice() {
+    block_on(async {
+        let simulation = Simulation::new(1);
+        let mut expected = filled(&simulation, false).await;
+        let torn = batch(["torn"]).bytes()[..70].to_vec();
+        let tear = |bytes: &mut Vec<u8>| bytes.extend_from_slice(&torn);
+        simulation.disk.damage(&segment(36, "log"), tear).unwrap();
+        let verified = Log::verify(Path::new(DIR), &simulation.environment()).unwrap();
+        assert_eq!((verified.torn_bytes, verified.is_sound()), (70, true));
+        let log = open(Path::new(DIR), &simulation.environment()).await;
+        assert_eq!(read_all(&log, &at("t", 0)), expected);
+        assert_eq!(log.leader_epoch(&at("t", 0)).unwrap().get(), 1);
+        assert_eq!(log.metrics().truncations_total, 1);
+        let appended = log.append(&at("t", 0), batch(["after"])).await.unwrap();
+        assert_eq!((appended.base_offset.get(), appended.leader_epoch.get()), (40, 1));
+        expected.push((40, "after".into()));
+        drop(log);
+        let log = open(Path::new(DIR), &simulation.environment()).await;
+        assert_eq!(read_all(&log, &at("t", 0)), expected);
+        assert_eq!(log.leader_epoch(&at("t", 0)).unwrap().get(), 1, "only when cut");
     });
 }
 

@@ -54,8 +54,10 @@ impl FetchedBatches<'_> {
                 && base <= transaction.last_offset
         };
         let attributes = header.attributes;
+        if attributes.is_transactional() && self.aborted.iter().any(aborted) {
+            return false;
+        }
         !attributes.is_control()
-            && !(attributes.is_transactional() && self.aborted.iter().any(aborted))
     }
 }
 

@@ -138,30 +138,42 @@ impl Partition {
             opening.cut_off(cut, &bases, &mut facts)?;
         }
         let partition = opening.assemble(chain, facts, mark)?;
-        partition.settle()?;
+        partition.settle(cut.is_some())?;
         Ok(partition)
     }
 
     /// Makes what was found durable before anybody reads it.
-    fn settle(&self) -> Result<(), RecoveryError> {
+    ///
+    /// What the mark tells of was synced before: a log that was not torn opens without a sync.
+    fn settle(&self, was_cut: bool) -> Result<(), RecoveryError> {
         let mut state = self.state.lock();
         let state = &mut *state;
         let unsealed = std::mem::take(&mut state.unsealed);
+        if was_cut || !unsealed.is_empty() || self.mark.lock().offset() < state.end {
+            self.sync_found(state, &unsealed)?;
+        }
+        state.durable = state.end;
+        state.high_watermark = state.end;
+        for (segment, producers) in unsealed {
+            self.seal(&segment, producers);
+        }
+        self.publish(state);
+        Ok(())
+    }
+
+    fn sync_found(
+        &self,
+        state: &State,
+        unsealed: &[(Arc<Segment>, Producers)],
+    ) -> Result<(), RecoveryError> {
         let closed = unsealed.iter().filter_map(|(segment, _)| segment.open_file());
         for file in closed.chain([state.active.file.clone()]) {
             file.sync_data().map_err(disk_error("sync a segment of", &self.dir))?;
         }
         let disk = &*self.environment.disk;
         disk.sync_dir(&self.dir).map_err(disk_error("sync", &self.dir))?;
-        state.durable = state.end;
-        state.high_watermark = state.end;
         let synced = self.mark.lock().sync(state.end);
-        synced.map_err(disk_error("write", &Mark::path(&self.dir)))?;
-        for (segment, producers) in unsealed {
-            self.seal(&segment, producers);
-        }
-        self.publish(state);
-        Ok(())
+        synced.map_err(disk_error("write", &Mark::path(&self.dir)))
     }
 }
 
@@ -339,6 +351,8 @@ impl Opening {
         mark: Option<Mark>,
     ) -> Result<Arc<Partition>, RecoveryError> {
         let disk = &*self.environment.disk;
+        // A file that is made here has a name that is not durable yet.
+        let names_unsynced = chain.active.is_none() || mark.is_none();
         let active = match chain.active.take() {
             Some(active) => active,
             None => Active::create(disk, &self.dir, chain.next)
@@ -361,7 +375,7 @@ impl Opening {
             producers: chain.producers,
             health: Health::Healthy,
             unsynced: Vec::new(),
-            names_unsynced: false,
+            names_unsynced,
             unsealed: chain.unsealed,
         };
         let now_ms = self.environment.clock.now_ms();

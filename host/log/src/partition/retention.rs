@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{AppendError, Health, Partition, State};
 use crate::config::{Flush, TopicConfig};
-use crate::identity::Offset;
+use crate::identity::{Offset, TopicPartition};
 use crate::segment::{Segment, log_path, seal_path};
 
 /// What retention needs to know of a closed segment.
@@ -45,48 +45,101 @@ fn decide_start(
     start
 }
 
+/// Why records were not deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// What is before the start cannot be made durable.
+    #[error("make the records durable")]
+    Append(#[from] AppendError),
+    /// The disk said so.
+    #[error("delete records")]
+    Disk(#[from] io::Error),
+    /// There is no such topic or partition.
+    #[error("there is no partition {at}")]
+    UnknownPartition {
+        /// What was asked for.
+        at: TopicPartition,
+    },
+}
+
+impl DeleteError {
+    /// Whether the same call can succeed later.
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Append(error) => error.is_retryable(),
+            Self::Disk(_) => true,
+            Self::UnknownPartition { .. } => false,
+        }
+    }
+
+    /// What the person can do.
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Append(error) => error.hint(),
+            Self::Disk(_) => "check the disk",
+            Self::UnknownPartition { .. } => "list the topics with `tidemill topic list`",
+        }
+    }
+}
+
 impl Partition {
     /// Applies retention, syncs what is overdue, closes files that nobody reads.
     pub(crate) async fn maintain(self: &Arc<Self>, producer_expiry_ms: u64) {
         if let Flush::IntervalMs(interval) = self.config().flush {
             self.sync_when_due(interval);
         }
+        let now_ms = self.environment.clock.now_ms();
+        if let Err(error) = self.apply_retention(now_ms).await {
+            tracing::warn!(partition = %self.at, %error, "retention not applied");
+        }
         let partition = self.clone();
         let work = move || {
-            let now_ms = partition.environment.clock.now_ms();
             let expired_ms = now_ms.saturating_sub_unsigned(producer_expiry_ms);
             partition.state.lock().producers.expire(expired_ms);
-            let applied = partition.apply_retention(now_ms).and_then(|()| partition.sync_mark());
-            if let Err(error) = applied {
-                tracing::warn!(partition = %partition.at, %error, "maintenance failed");
+            if let Err(error) = partition.sync_mark() {
+                tracing::warn!(partition = %partition.at, %error, "durable mark not synced");
             }
             partition.state.lock().segments.iter().for_each(|segment| segment.rest());
         };
         self.environment.blocking.start(work).await;
     }
 
-    fn apply_retention(&self, now_ms: i64) -> io::Result<()> {
+    async fn apply_retention(self: &Arc<Self>, now_ms: i64) -> Result<(), DeleteError> {
         let config = self.config();
-        let mut state = self.state.lock();
-        if state.health != Health::Healthy {
-            return Ok(());
-        }
-        if active_is_expired(&state, &config, now_ms) {
-            self.roll(&mut state)?;
-        }
-        let closed: Vec<_> = state.segments.iter().map(|segment| candidate(segment)).collect();
-        let (active_bytes, stable) = (state.active.bytes, state.last_stable());
-        // Segments whose records may still be lost stay.
-        let stable = stable.min(state.durable);
-        drop(state);
-        match decide_start(&closed, active_bytes, stable, &config, now_ms) {
-            Some(start) => self.start_at(start),
+        let decided = {
+            let mut state = self.state.lock();
+            if state.health != Health::Healthy {
+                return Ok(());
+            }
+            if active_is_expired(&state, &config, now_ms) {
+                self.roll(&mut state)?;
+            }
+            let closed: Vec<_> = state.segments.iter().map(|segment| candidate(segment)).collect();
+            decide_start(&closed, state.active.bytes, state.last_stable(), &config, now_ms)
+        };
+        match decided {
+            Some(start) => self.delete_before(start).await.map(drop),
             None => Ok(()),
         }
     }
 
-    /// Deletes all records before `start`, which must be stable.
-    pub(crate) fn start_at(&self, start: Offset) -> io::Result<()> {
+    /// Deletes all records before `start`, as far as they are stable; returns where the log
+    /// starts then.
+    ///
+    /// Everything is made durable first: what recovery must write again, such as the marker of
+    /// a transaction, it can tell only from the records before.
+    pub(crate) async fn delete_before(
+        self: &Arc<Self>,
+        start: Offset,
+    ) -> Result<Offset, DeleteError> {
+        let start = start.min(self.offsets().last_stable);
+        self.wait_durable(self.end()).await?;
+        let partition = self.clone();
+        self.environment.blocking.start(move || partition.start_at(start)).await?;
+        Ok(self.offsets().log_start)
+    }
+
+    fn start_at(&self, start: Offset) -> io::Result<()> {
         let _one_at_a_time = self.start_moves.lock();
         let mut facts = self.state.lock().facts.clone();
         if start <= facts.log_start {
@@ -110,31 +163,20 @@ impl Partition {
         Ok(())
     }
 
-    /// Closes the active segment, so that it can be deleted as a file.
-    pub(crate) fn roll_now(&self) -> io::Result<()> {
-        let mut state = self.state.lock();
-        match state.health {
-            Health::Healthy => self.roll(&mut state),
-            _ => Ok(()),
-        }
-    }
-
-    /// Makes everything durable, then deletes what is before `start`, as far as it is stable.
-    ///
-    /// For internal topics, where what counts was written again from `start` on.
-    pub(crate) async fn forget_before(self: &Arc<Self>, start: Offset) -> Result<(), AppendError> {
-        self.wait_durable(self.end()).await?;
+    /// Gives back the space before `start`, in internal topics, where what counts was written
+    /// again from `start` on.
+    pub(crate) async fn forget_before(self: &Arc<Self>, start: Offset) -> Result<(), DeleteError> {
         let partition = self.clone();
-        let work = move || {
-            partition.roll_now()?;
-            let stable = partition.offsets().last_stable;
-            partition.start_at(start.min(stable))
+        // So that the segment can be deleted as a file.
+        let roll = move || {
+            let mut state = partition.state.lock();
+            match state.health {
+                Health::Healthy => partition.roll(&mut state),
+                _ => Ok(()),
+            }
         };
-        let done = self.environment.blocking.start(work).await;
-        done.map_err(|error| AppendError::Poisoned {
-            at: self.at.clone(),
-            cause: error.to_string(),
-        })
+        self.environment.blocking.start(roll).await?;
+        self.delete_before(start).await.map(drop)
     }
 
     fn remove(&self, segment: &Segment) -> io::Result<()> {

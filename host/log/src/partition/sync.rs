@@ -15,6 +15,9 @@ use crate::environment::Blocking;
 use crate::identity::Offset;
 use crate::segment::{Seal, Segment};
 
+/// How often a leader lets others write before it syncs, as long as some do.
+const YIELDS_MAX: usize = 8;
+
 /// Who syncs, and who waits for it.
 pub(crate) struct SyncGate {
     leading: Mutex<Leading>,
@@ -69,10 +72,7 @@ impl Partition {
             if self.is_durable(end)? {
                 return Ok(());
             }
-            if self.environment.blocking == Blocking::Threads {
-                // Those who were woken by the last round write first, and share the next.
-                tokio::task::yield_now().await;
-            }
+            self.let_others_write().await;
             if self.gate.try_lead() {
                 // Begun before the first await: the lead is given back even when this future
                 // is dropped.
@@ -81,6 +81,21 @@ impl Partition {
             } else {
                 // The sender lives as long as the partition.
                 let _ = rounds.changed().await;
+            }
+        }
+    }
+
+    /// Those who were woken by the last round write first, and share the next.
+    async fn let_others_write(&self) {
+        if self.environment.blocking == Blocking::Inline {
+            return;
+        }
+        let mut end = self.end();
+        for _ in 0..YIELDS_MAX {
+            tokio::task::yield_now().await;
+            let now = self.end();
+            if std::mem::replace(&mut end, now) == now {
+                return;
             }
         }
     }

@@ -43,6 +43,15 @@ impl SegmentIndex {
         self.max_timestamp_ms
     }
 
+    /// Whether every entry of this index is one of `complete`, which has one for each batch.
+    pub(crate) fn is_part_of(&self, complete: &Self) -> bool {
+        let is_known = |entry: &IndexEntry| {
+            let found = complete.entries.binary_search_by_key(&entry.position, |it| it.position);
+            found.is_ok_and(|index| complete.entries.get(index) == Some(entry))
+        };
+        self.max_timestamp_ms == complete.max_timestamp_ms && self.entries.iter().all(is_known)
+    }
+
     /// Notes a batch at `position`; it becomes an entry once in `interval_bytes`.
     pub(crate) fn note(&mut self, base: Offset, header: &Header, position: u64, interval: u64) {
         let next = self.entries.last().map_or(0, |last| u64::from(last.position) + interval);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::markers::{make_durable, wait_all, write_markers};
+use super::markers::{Marked, NEVER, has_marker, make_durable, wait_all, write_markers};
 use super::record::{self, Status, Step};
 use super::{Committed, Transaction, TransactionError};
 use crate::batch::ControlKind;
@@ -29,7 +29,7 @@ pub(crate) struct Coordinator {
 #[derive(Clone)]
 pub(super) struct Unfinished {
     pub step: Step,
-    pub markers: Vec<(Arc<Partition>, Offset)>,
+    pub markers: Marked,
 }
 
 /// One transactional id.
@@ -56,6 +56,7 @@ pub(super) enum Phase {
     Committing {
         open: Open,
         prepared: Offset,
+        marked: Marked,
     },
 }
 
@@ -174,11 +175,11 @@ impl Coordinator {
         id: &Arc<str>,
         entry: &Entry,
     ) -> Result<(), TransactionError> {
-        let left = {
+        let prepared = {
             let mut holder = entry.holder.lock();
             match &holder.phase {
                 Phase::Empty => return Ok(()),
-                Phase::Committing { open, prepared } => Some((open.clone(), *prepared)),
+                Phase::Committing { prepared, .. } => Some(*prepared),
                 Phase::Open(_) => {
                     // From here on the old holder can register nothing.
                     holder.epoch = ProducerEpoch::new(holder.epoch.get().saturating_add(1));
@@ -186,8 +187,8 @@ impl Coordinator {
                 }
             }
         };
-        match left {
-            Some((open, prepared)) => self.finish(core, id, entry, open, prepared).await.map(drop),
+        match prepared {
+            Some(prepared) => self.finish(core, id, entry, prepared).await.map(drop),
             None => self.abort_open(core, entry).await,
         }
     }
@@ -215,7 +216,7 @@ impl Coordinator {
             self.prepare(core, id, entry, &open)
         };
         match prepared {
-            Ok(prepared) => self.finish(core, id, entry, open, prepared).await,
+            Ok(prepared) => self.finish(core, id, entry, prepared).await,
             // A part of the record may be on disk, or all of it: no marker may be written.
             Err(source @ AppendError::Poisoned { .. }) => {
                 Err(TransactionError::Unknown { id: id.to_string(), source })
@@ -236,23 +237,23 @@ impl Coordinator {
         let now_ms = core.environment.clock.now_ms();
         let finished = self.take_finished();
         let mut steps: Vec<_> = finished.iter().map(completed).collect();
-        steps.push(step(id, &holder, Status::PrepareCommit, open, now_ms));
-        match self.write(core, &steps, now_ms) {
-            Ok(prepared) => {
-                // Without an await in between: whoever finds it unwritten may abort.
-                holder.phase = Phase::Committing { open: open.clone(), prepared };
-                Ok(prepared)
-            }
-            Err(error) => {
-                self.unfinished.lock().extend(finished);
-                if matches!(error, AppendError::Poisoned { .. }) {
-                    // Never durable as far as this process can tell: the next start decides.
-                    let prepared = Offset::new(i64::MAX);
-                    holder.phase = Phase::Committing { open: open.clone(), prepared };
-                }
-                Err(error)
-            }
+        steps.push(prepare_step(id, &holder, open, now_ms));
+        let written = self.write(core, &steps, now_ms);
+        let prepared = match &written {
+            Ok(prepared) => Some(*prepared),
+            // As far as this process can tell: the next start decides.
+            Err(AppendError::Poisoned { .. }) => Some(NEVER),
+            Err(_) => None,
+        };
+        if let Some(prepared) = prepared {
+            // Without an await in between: whoever finds it unwritten may abort.
+            let (open, marked) = (open.clone(), Marked::new());
+            holder.phase = Phase::Committing { open, prepared, marked };
         }
+        if written.is_err() {
+            self.unfinished.lock().extend(finished);
+        }
+        written
     }
 
     /// Waits for the commit point, then tells the readers of all partitions.
@@ -261,18 +262,17 @@ impl Coordinator {
         core: &Arc<Core>,
         id: &Arc<str>,
         entry: &Entry,
-        open: Open,
         prepared: Offset,
     ) -> Result<Committed, TransactionError> {
         let durable = self.partition.wait_durable(prepared).await;
         durable.map_err(|source| TransactionError::Unknown { id: id.to_string(), source })?;
-        let (committed, hidden) = {
+        let marked = {
             let _no_rewrite = core.rewrites.read().await;
-            self.mark_committed(core, id, entry, &open)
+            self.mark_committed(core, id, &mut entry.holder.lock())
         };
-        core.metrics.committed();
         let unfinished = |source| TransactionError::Unfinished { id: id.to_string(), source };
-        wait_all(hidden.map_err(unfinished)?).await.map_err(unfinished)?;
+        let (committed, hidden) = marked.map_err(unfinished)?;
+        wait_all(hidden).await.map_err(unfinished)?;
         Ok(committed)
     }
 
@@ -280,31 +280,33 @@ impl Coordinator {
     fn mark_committed(
         &self,
         core: &Core,
-        id: &Arc<str>,
-        entry: &Entry,
-        open: &Open,
-    ) -> (Committed, Result<Vec<(Arc<Partition>, Offset)>, AppendError>) {
-        let mut holder = entry.holder.lock();
+        id: &str,
+        holder: &mut Holder,
+    ) -> Result<(Committed, Marked), AppendError> {
         let (producer_id, epoch) = (holder.producer_id, holder.epoch);
-        let written = write_markers(open, ControlKind::Commit, producer_id, epoch);
+        let Phase::Committing { open, marked, .. } = &mut holder.phase else {
+            unreachable!("only a transaction past its commit point is marked committed");
+        };
+        let written = write_markers(open, marked, ControlKind::Commit, producer_id, epoch);
         let offsets = core.groups.partition().at();
-        let counted = written.ends.iter().find(|(partition, _)| partition.at() == offsets);
-        if let Some((_, end)) = counted {
-            core.groups.apply(open.changes.clone(), *end);
+        if let Some((_, end)) = marked.iter().find(|(partition, _)| partition.at() == offsets) {
+            core.groups.apply(std::mem::take(&mut open.changes), *end);
         }
-        let ends = written.ends.iter().map(|(partition, end)| (partition.at().clone(), *end));
+        if let (Some(error), true) = (&written.error, written.is_partial) {
+            // It stays committed: `maintain`, or the next start, writes what is missing.
+            return Err(error.clone());
+        }
+        let ends = marked.iter().map(|(partition, end)| (partition.at().clone(), *end));
         let committed = Committed { producer_id, epoch, ends: ends.collect() };
-        if let Some(error) = written.error {
-            // It stays committed: `maintain`, or the next start, writes all markers again. Two
-            // of them do no harm.
-            return (committed, Err(error));
-        }
-        let now_ms = core.environment.clock.now_ms();
-        let step = step(id, &holder, Status::PrepareCommit, open, now_ms);
-        let markers = written.ends;
+        let (open, markers) = (std::mem::take(open), std::mem::take(marked));
+        let step = prepare_step(id, holder, &open, core.environment.clock.now_ms());
         self.unfinished.lock().push(Unfinished { step, markers });
         holder.phase = Phase::Empty;
-        (committed, Ok(written.hidden))
+        core.metrics.committed();
+        match written.error {
+            Some(error) => Err(error),
+            None => Ok((committed, written.hidden)),
+        }
     }
 
     /// Aborts the transaction of `epoch`.
@@ -331,17 +333,23 @@ impl Coordinator {
         let written = {
             let _no_rewrite = core.rewrites.read().await;
             let mut holder = entry.holder.lock();
-            let Phase::Open(open) = &holder.phase else { return Ok(()) };
-            let markers = write_markers(open, ControlKind::Abort, holder.producer_id, holder.epoch);
-            if let Some(error) = markers.error {
-                // `maintain` tries again.
+            let (producer_id, epoch) = (holder.producer_id, holder.epoch);
+            let Phase::Open(open) = &mut holder.phase else { return Ok(()) };
+            let mut marked = Marked::new();
+            let written = write_markers(open, &mut marked, ControlKind::Abort, producer_id, epoch);
+            if written.is_partial {
+                // `maintain` goes on with the others.
+                open.partitions.retain(|at, _| !has_marker(&marked, at));
                 holder.is_abandoned = true;
-                return Err(error.into());
+            } else {
+                holder.phase = Phase::Empty;
+                core.metrics.aborted();
             }
-            holder.phase = Phase::Empty;
-            markers
+            written
         };
-        core.metrics.aborted();
+        if let Some(error) = written.error {
+            return Err(error.into());
+        }
         wait_all(written.hidden).await.map_err(TransactionError::from)
     }
 
@@ -394,12 +402,12 @@ pub(super) fn completed(unfinished: &Unfinished) -> Step {
     Step { status: Status::CompleteCommit, partitions: Vec::new(), ..unfinished.step.clone() }
 }
 
-fn step(id: &str, holder: &Holder, status: Status, open: &Open, at_ms: i64) -> Step {
+fn prepare_step(id: &str, holder: &Holder, open: &Open, at_ms: i64) -> Step {
     Step {
         id: id.to_owned(),
         producer_id: holder.producer_id,
         epoch: holder.epoch,
-        status,
+        status: Status::PrepareCommit,
         partitions: open.partitions.keys().cloned().collect(),
         at_ms,
     }

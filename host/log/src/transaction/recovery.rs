@@ -9,6 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::coordinator::{Coordinator, Entry, Unfinished, completed};
+use super::markers::Marked;
 use super::record::{self, Status, Step};
 use crate::batch::{Batches, ControlKind};
 use crate::identity::{Offset, ProducerEpoch, ProducerId};
@@ -144,7 +145,7 @@ async fn end_open(
     for (partition, end) in ends {
         partition.wait_durable(end).await?;
     }
-    let unfinished = |step: &Step| Unfinished { step: step.clone(), markers: Vec::new() };
+    let unfinished = |step: &Step| Unfinished { step: step.clone(), markers: Marked::new() };
     Ok(replay.prepared.values().map(unfinished).collect())
 }
 

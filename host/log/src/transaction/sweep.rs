@@ -6,7 +6,7 @@ use super::coordinator::{Coordinator, Entry, Phase, completed};
 use super::record::{Status, Step};
 use crate::identity::ProducerEpoch;
 use crate::log::Core;
-use crate::partition::AppendError;
+use crate::partition::{AppendError, DeleteError};
 
 impl Coordinator {
     /// Ends transactions that nobody will end, and forgets those that are over.
@@ -91,7 +91,7 @@ impl Coordinator {
     /// Writes what counts to the end of the log of transactions, and deletes what is before.
     ///
     /// `core.rewrites` must be held for writing.
-    pub(crate) async fn rewrite(&self, core: &Arc<Core>) -> Result<(), AppendError> {
+    pub(crate) async fn rewrite(&self, core: &Arc<Core>) -> Result<(), DeleteError> {
         let now_ms = core.environment.clock.now_ms();
         let start = self.partition.end();
         for steps in self.snapshot(now_ms).chunks(STEPS_PER_BATCH_MAX) {
