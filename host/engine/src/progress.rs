@@ -147,8 +147,6 @@ pub struct OperatorProgress {
     pub bytes_out: u64,
     /// Milliseconds inside calls.
     pub time_ms: f64,
-    /// Records the plugin refused.
-    pub rejected: u64,
 }
 
 /// What a pipeline is doing.

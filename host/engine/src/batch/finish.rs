@@ -164,7 +164,7 @@ impl Finisher {
         let mut state = self.run_reducers(&plan, &mut collected).await?;
         let reduced = self.clock.monotonic();
         let deltas = std::mem::take(&mut state.deltas);
-        let published = self.publish(&plan, deltas, watermarks, &positions, &mut state.progress).await?;
+        let published = self.publish(&plan, deltas, watermarks, &positions).await?;
         self.write_files(&plan, &collected).await?;
         let durable = self.clock.monotonic();
         let (commit, lines, sinks) = self.outputs(collected, &positions, &published.pointer);
@@ -227,7 +227,6 @@ impl Finisher {
         deltas: Vec<(usize, u32, Vec<u8>)>,
         watermarks: Vec<WatermarkState>,
         positions: &[(TopicPartition, i64)],
-        progress: &mut [StateOperator],
     ) -> Result<Published, BatchError> {
         let written = deltas.into_iter().map(|(reducer, task, delta)| async move {
             let name = &self.graph.reducers[reducer].name;
@@ -235,9 +234,6 @@ impl Finisher {
             Ok::<_, CheckpointError>((reducer, file))
         });
         let deltas = try_join_all(written).await?;
-        for (reducer, file) in &deltas {
-            progress[*reducer].checkpoint_bytes = progress[*reducer].checkpoint_bytes.max(file.length);
-        }
         let manifest = self.manifest(plan, &deltas, watermarks, positions);
         let pointer = self.store.publish(&manifest).await?;
         Ok(Published { pointer, manifest, deltas })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -68,9 +69,15 @@ struct Summary {
     event_times: Option<(i64, i64)>,
 }
 
+/// What the log has, and how long it took to ask.
+struct Facts {
+    partitions: Vec<PartitionFacts>,
+    took: Duration,
+}
+
 /// What comes next.
 enum Next {
-    Batch { facts: Vec<PartitionFacts>, flush: bool },
+    Batch { facts: Facts, flush: bool },
     End(End),
 }
 
@@ -139,9 +146,11 @@ impl Batches {
     /// Runs batches until the trigger or a person ends it.
     pub(super) async fn run(mut self, ingests: &[Ingest], stop: &mut watch::Receiver<bool>) -> Result<End, BatchError> {
         if self.ends() {
-            for ingest in ingests {
-                ingest.drain().await?;
-            }
+            let drained = try_join_all(ingests.iter().map(Ingest::drain));
+            tokio::select! {
+                () = stopped(stop) => return Ok(End::Stopped),
+                drained = drained => drained?,
+            };
             self.source_side.fix_ends().await?;
         }
         self.report.set_state(PipelineState::Running);
@@ -176,15 +185,17 @@ impl Batches {
             let pause = self.due_at.saturating_sub(self.host.clock.monotonic());
             if !pause.is_zero() {
                 tokio::select! {
-                    _ = stop.wait_for(|stop| *stop) => return Ok(Next::End(End::Stopped)),
+                    () = stopped(stop) => return Ok(Next::End(End::Stopped)),
                     () = tokio::time::sleep(pause) => {}
                 }
             }
             if *stop.borrow() {
                 return Ok(Next::End(End::Stopped));
             }
-            let facts = self.source_side.facts().await?;
-            let lag = facts.iter().map(PartitionFacts::lag).sum();
+            let asked = self.host.clock.monotonic();
+            let partitions = self.source_side.facts().await?;
+            let facts = Facts { partitions, took: self.host.clock.monotonic() - asked };
+            let lag = facts.partitions.iter().map(PartitionFacts::lag).sum();
             self.report.set_lag(lag);
             if lag > 0 || std::mem::take(&mut self.must_commit_positions) {
                 return Ok(Next::Batch { facts, flush: false });
@@ -194,7 +205,7 @@ impl Batches {
                 self.settle().await?;
                 continue;
             }
-            if self.windows_are_due(&facts) {
+            if self.windows_are_due(&facts.partitions) {
                 return Ok(Next::Batch { facts, flush: false });
             }
             if self.ends() {
@@ -205,7 +216,7 @@ impl Batches {
         }
     }
 
-    fn at_the_end(&mut self, facts: Vec<PartitionFacts>) -> Next {
+    fn at_the_end(&mut self, facts: Facts) -> Next {
         let open = self.next_ends.iter().any(Option::is_some);
         if open && self.on_end == OnEnd::Flush && !std::mem::replace(&mut self.flushed, true) {
             return Next::Batch { facts, flush: true };
@@ -226,13 +237,13 @@ impl Batches {
         let windows_open = self.next_ends.iter().any(Option::is_some);
         tokio::select! {
             woken = self.host.broker.wait_for_records(&positions) => woken?,
-            _ = stop.wait_for(|stop| *stop) => {}
+            () = stopped(stop) => {}
             () = tokio::time::sleep(WINDOW_POLL), if windows_open => {}
         }
         Ok(())
     }
 
-    async fn batch(&mut self, facts: &[PartitionFacts], flush: bool) -> Result<(), BatchError> {
+    async fn batch(&mut self, facts: &Facts, flush: bool) -> Result<(), BatchError> {
         let began = self.host.clock.monotonic();
         // Only a batch that nothing but the one before held up came late.
         let late_by = if std::mem::take(&mut self.waited) { Duration::ZERO } else { began.saturating_sub(self.due_at) };
@@ -240,8 +251,8 @@ impl Batches {
         if let Trigger::Interval(interval) = self.trigger {
             self.due_at = began + interval;
         }
-        let mut durations = Durations::default();
-        let plan = self.persisted(self.source_side.plan(facts, flush), &mut durations).await?;
+        let mut durations = Durations { latest_offset: millis(facts.took), ..Durations::default() };
+        let plan = self.persisted(self.source_side.plan(&facts.partitions, flush), &mut durations).await?;
         durations.query_planning = millis(self.host.clock.monotonic() - began) - durations.wal_commit;
         let ahead = self.source_side.run(plan, durations, began).await?;
         self.settle().await?;
@@ -343,6 +354,12 @@ impl Batches {
     }
 }
 
+/// Returns once a person, or the end of the host, stops the pipeline.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone is a host that is gone.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 fn limits_of(trigger: Trigger, limits: BatchLimits) -> BatchLimits {
     match trigger {
         Trigger::Once => BatchLimits { batch_bytes_max: u64::MAX, batch_records_max: None, ..limits },
@@ -361,7 +378,6 @@ fn operators_of(graph: &Graph) -> Vec<OperatorProgress> {
             bytes_in: costs.bytes_in,
             bytes_out: costs.bytes_out,
             time_ms: millis(costs.guest_time),
-            rejected: 0,
         }
     });
     told.collect()

@@ -156,9 +156,19 @@ impl SourceSide {
         if flush {
             watermarks.iter_mut().for_each(|watermark| watermark.evict = Some(i64::MAX));
         } else {
+            self.warn_of_lost(facts);
             ranges = plan_ranges(facts, self.records_max(), self.limits.batch_bytes_max, self.next_batch);
         }
         BatchPlan { id: self.next_batch, time_ms, ranges, watermarks }
+    }
+
+    /// Retention does not wait for pipelines: what it deleted unread is gone, but not silently.
+    fn warn_of_lost(&self, facts: &[PartitionFacts]) {
+        for partition in facts.iter().filter(|partition| partition.position < partition.from()) {
+            let (pipeline, at) = (&self.pipeline, &partition.at);
+            let records = partition.from() - partition.position;
+            tracing::warn!(%pipeline, %at, records, "retention deleted records before they were read");
+        }
     }
 
     fn records_max(&self) -> Option<u64> {

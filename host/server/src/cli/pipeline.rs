@@ -88,11 +88,6 @@ pub struct Status {
 }
 
 impl Status {
-    /// The watermark that the last batch ran under.
-    pub fn watermark(&self) -> Option<i64> {
-        self.rest.get("lastProgress")?["eventTime"]["watermark"].as_i64()
-    }
-
     /// Whether it will not change by itself any more.
     pub fn has_ended(&self) -> bool {
         matches!(self.state.as_str(), "stopped" | "finished" | "failed")
@@ -210,7 +205,7 @@ pub fn status_text(status: &Status) -> String {
 }
 
 fn operators_text(operators: &[Value]) -> String {
-    let mut rows = table(&["OPERATOR", "CALLS", "RECORDS", "TIME", "REJECTED"]);
+    let mut rows = table(&["OPERATOR", "CALLS", "RECORDS", "TIME"]);
     for operator in operators {
         let time = Duration::from_secs_f64(
             operator["timeMs"].as_f64().unwrap_or_default().max(0.0) / 1000.0,
@@ -220,7 +215,6 @@ fn operators_text(operators: &[Value]) -> String {
             operator["calls"].to_string(),
             operator["records"].to_string(),
             format!("{time:.1?}"),
-            operator["rejected"].to_string(),
         ]);
     }
     rows.trim_fmt()

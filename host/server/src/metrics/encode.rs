@@ -146,14 +146,11 @@ impl Snapshot {
 
     fn encode_operators(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         type Read = fn(&OperatorProgress) -> u64;
-        let counters: [(&str, &str, Read); 5] = [
+        let counters: [(&str, &str, Read); 4] = [
             ("plugin_calls", "Calls into the plugin", |operator| operator.calls),
             ("plugin_records", "Records handed to the plugin", |operator| operator.records),
             ("plugin_input_bytes", "Bytes handed to the plugin", |operator| operator.bytes_in),
             ("plugin_output_bytes", "Bytes that came back", |operator| operator.bytes_out),
-            ("plugin_rejected_records", "Records that the plugin refused", |operator| {
-                operator.rejected
-            }),
         ];
         for (name, help, read) in counters {
             counter_family(
