@@ -15,7 +15,8 @@ fn a_port_in_use() {
 #[test]
 fn a_second_host_on_the_same_folder() {
     let host = Host::start();
-    run(&["serve", "--data", host.data().to_str().unwrap(), "--http", "127.0.0.1:0"]).fails(1, &["open the data folder", "hint"]);
+    run(&["serve", "--data", host.data().to_str().unwrap(), "--http", "127.0.0.1:0"])
+        .fails(1, &["open the data folder", "hint"]);
     // The first one is not disturbed.
     host.run(&["topic", "create", "t"]).ok();
 }
@@ -40,7 +41,8 @@ fn a_configuration_that_is_wrong() {
 fn a_data_folder_that_cannot_be_made() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let inside = file.path().join("data");
-    run(&["serve", "--http", "127.0.0.1:0", "--data", inside.to_str().unwrap()]).fails(1, &["make the folder", "hint"]);
+    run(&["serve", "--http", "127.0.0.1:0", "--data", inside.to_str().unwrap()])
+        .fails(1, &["make the folder", "hint"]);
 }
 
 #[test]
@@ -53,7 +55,13 @@ fn pipelines_that_are_wrong_start_nothing() {
         (good.replace("upper-case", "uper-case"), vec!["uper-case"]),
         (good.replace("input = \"work\"", "input = \"wrok\""), vec!["wrok"]),
         (good.replace("input = \"in\"", "input = \"work\""), vec!["work"]),
-        (good.replace("plugin = \"upper-case\"", "plugin = \"upper-case\"\nparams = { colour = 1 }"), vec!["colour"]),
+        (
+            good.replace(
+                "plugin = \"upper-case\"",
+                "plugin = \"upper-case\"\nparams = { colour = 1 }",
+            ),
+            vec!["colour"],
+        ),
         (good.replace("\n[[sink]]", "\n[[sink"), vec!["line"]),
         (String::new(), vec!["name"]),
     ];
@@ -92,7 +100,10 @@ fn an_unwritable_checkpoint_location() {
     host.run(&["topic", "create", "in"]).ok();
     let file = tempfile::NamedTempFile::new().unwrap();
     let text = pipeline("p", EVERY_20_MS, "in", "upper-case", "out");
-    let location = format!("[checkpoints]\nlocation = \"file://{}/in-a-file\"\n\n[[source]]", file.path().display());
+    let location = format!(
+        "[checkpoints]\nlocation = \"file://{}/in-a-file\"\n\n[[source]]",
+        file.path().display()
+    );
     host.apply(&text.replacen("[[source]]", &location, 1)).fails(1, &["checkpoint"]);
 }
 
@@ -106,13 +117,16 @@ fn a_damaged_segment_is_refused_with_its_place() {
         host.run_with(&["produce", "t"], format!("line {line}\n").as_bytes()).ok();
     }
     assert_eq!(host.terminate().0, Some(0));
-    let segment = find(&data, &|path| path.extension().is_some_and(|e| e == "log") && path.to_string_lossy().contains("/t"));
+    let segment = find(&data, &|path| {
+        path.extension().is_some_and(|e| e == "log") && path.to_string_lossy().contains("/t")
+    });
     let mut bytes = fs::read(&segment).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x40;
     fs::write(&segment, &bytes).unwrap();
     let name = segment.file_name().unwrap().to_str().unwrap();
-    run(&["serve", "--http", "127.0.0.1:0", "--data", data.to_str().unwrap()]).fails(1, &[name, "hint"]);
+    run(&["serve", "--http", "127.0.0.1:0", "--data", data.to_str().unwrap()])
+        .fails(1, &[name, "hint"]);
     run(&["log", "verify", data.to_str().unwrap()]).fails(1, &["damaged"]);
     assert_eq!(fs::read(&segment).unwrap(), bytes, "nothing was cut off");
 }
@@ -122,8 +136,10 @@ fn a_saved_pipeline_of_a_newer_version() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     assert_eq!(Host::start_on(&data).terminate().0, Some(0));
-    fs::write(data.join("pipelines/p.json"), r#"{"format":"tidemill-pipeline","version":9}"#).unwrap();
-    run(&["serve", "--http", "127.0.0.1:0", "--data", data.to_str().unwrap()]).fails(1, &["p.json", "version 9", "hint"]);
+    fs::write(data.join("pipelines/p.json"), r#"{"format":"tidemill-pipeline","version":9}"#)
+        .unwrap();
+    run(&["serve", "--http", "127.0.0.1:0", "--data", data.to_str().unwrap()])
+        .fails(1, &["p.json", "version 9", "hint"]);
 }
 
 #[test]

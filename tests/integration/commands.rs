@@ -6,13 +6,30 @@ use crate::harness::{AVAILABLE_NOW, EVERY_20_MS, Host, pipeline, run};
 fn topics_from_create_to_delete() {
     let host = Host::start();
     assert!(host.run(&["topic", "list"]).ok().contains("no topics yet"));
-    host.run(&["topic", "create", "lines", "--partitions", "3", "--retention", "forever", "--flush-interval", "100ms"]).ok();
+    host.run(&[
+        "topic",
+        "create",
+        "lines",
+        "--partitions",
+        "3",
+        "--retention",
+        "forever",
+        "--flush-interval",
+        "100ms",
+    ])
+    .ok();
     host.run(&["topic", "create", "lines"]).fails(1, &["lines", "exists"]);
     let listed = host.run(&["-o", "json", "topic", "list"]).json();
-    assert_eq!((&listed["topics"][0]["name"], &listed["topics"][0]["partitions"]), (&"lines".into(), &3.into()));
+    assert_eq!(
+        (&listed["topics"][0]["name"], &listed["topics"][0]["partitions"]),
+        (&"lines".into(), &3.into())
+    );
     let described = host.run(&["-o", "json", "topic", "describe", "lines"]).json();
     assert_eq!(described["partitions"].as_array().unwrap().len(), 3);
-    assert_eq!((&described["retentionMs"], &described["flushIntervalMs"]), (&serde_json::Value::Null, &100.into()));
+    assert_eq!(
+        (&described["retentionMs"], &described["flushIntervalMs"]),
+        (&serde_json::Value::Null, &100.into())
+    );
     assert!(host.run(&["topic", "describe", "lines"]).ok().contains("HIGH WATERMARK"));
     host.run(&["topic", "delete", "lines"]).ok();
     host.run(&["topic", "describe", "lines"]).fails(1, &["lines"]);
@@ -26,7 +43,8 @@ fn lines_go_in_and_come_out() {
     host.run_with(&["produce", "t"], b"one\ntwo\r\n\nlast without an end").ok();
     assert_eq!(host.values("t"), ["one", "two", "", "last without an end"]);
     assert_eq!(host.run(&["consume", "t", "--from", "1", "--max", "2"]).ok(), "two\n\n");
-    host.run(&["consume", "t", "--from", "9"]).fails(1, &["offset 9 of t-0 is outside 0..=4", "hint"]);
+    host.run(&["consume", "t", "--from", "9"])
+        .fails(1, &["offset 9 of t-0 is outside 0..=4", "hint"]);
     assert_eq!(host.run(&["consume", "t", "--max", "0"]).ok(), "");
 }
 
@@ -37,15 +55,30 @@ fn a_file_goes_in_with_keys() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let lines: String = (0..1000).map(|line| format!("key{}:{line}\n", line % 10)).collect();
     std::fs::write(file.path(), lines).unwrap();
-    let produced = host.run(&["-o", "json", "produce", "t", "--file", file.path().to_str().unwrap(), "--key-separator", ":"]).json();
+    let produced = host
+        .run(&[
+            "-o",
+            "json",
+            "produce",
+            "t",
+            "--file",
+            file.path().to_str().unwrap(),
+            "--key-separator",
+            ":",
+        ])
+        .json();
     assert_eq!(produced["records"], 1000);
     let records = host.records("t");
     assert_eq!(records.len(), 1000);
     // Kafka's partitioner: a key always has the same partition, and its records their order.
     for key in 0..10 {
-        let of_key: Vec<_> = records.iter().filter(|record| record["key"] == format!("key{key}")).collect();
+        let of_key: Vec<_> =
+            records.iter().filter(|record| record["key"] == format!("key{key}")).collect();
         assert!(of_key.iter().all(|record| record["partition"] == of_key[0]["partition"]));
-        let values: Vec<u32> = of_key.iter().map(|record| record["value"].as_str().unwrap().parse().unwrap()).collect();
+        let values: Vec<u32> = of_key
+            .iter()
+            .map(|record| record["value"].as_str().unwrap().parse().unwrap())
+            .collect();
         assert!(values.is_sorted() && values.len() == 100);
     }
 }
@@ -59,7 +92,10 @@ fn records_read_back_as_written_whatever_their_bytes() {
     let json = r#"{"key":"k","value":null,"timestamp":12,"headers":[{"name":"h","value":"/w==","valueEncoding":"base64"},{"name":"n"}]}"#;
     host.run_with(&["produce", "a", "--json"], json.as_bytes()).ok();
     let lines = host.run(&["-o", "json", "consume", "a"]).ok();
-    assert!(lines.contains("\"valueEncoding\":\"base64\"") && lines.contains("\"timestamp\":12"), "{lines}");
+    assert!(
+        lines.contains("\"valueEncoding\":\"base64\"") && lines.contains("\"timestamp\":12"),
+        "{lines}"
+    );
     host.run_with(&["produce", "b", "--json"], lines.as_bytes()).ok();
     assert_eq!(host.run(&["-o", "json", "consume", "b"]).ok(), lines);
 }
@@ -68,13 +104,19 @@ fn records_read_back_as_written_whatever_their_bytes() {
 fn plugins_are_listed_pushed_and_inspected() {
     let host = Host::start();
     let listed = host.run(&["-o", "json", "plugin", "list"]).json();
-    let names: Vec<&str> = listed["plugins"].as_array().unwrap().iter().map(|plugin| plugin["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = listed["plugins"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|plugin| plugin["name"].as_str().unwrap())
+        .collect();
     for name in ["split-words", "upper-case", "parse-access-log", "count", "stats", "contains"] {
         assert!(names.contains(&name), "{name} is not in {names:?}");
     }
     assert!(host.run(&["plugin", "list"]).ok().contains("upper-case"));
     host.run(&["plugin", "push", "no-such-file.wasm"]).fails(1, &["no-such-file.wasm"]);
-    host.run(&["plugin", "build", host.data().to_str().unwrap()]).fails(1, &["there is no Cargo.toml", "hint"]);
+    host.run(&["plugin", "build", host.data().to_str().unwrap()])
+        .fails(1, &["there is no Cargo.toml", "hint"]);
 }
 
 #[test]
@@ -84,7 +126,9 @@ fn a_pipeline_from_apply_to_delete() {
     host.run(&["topic", "create", "in"]).ok();
     host.apply(&pipeline("upper", EVERY_20_MS, "in", "upper-case", "out")).ok();
     host.run_with(&["produce", "in"], b"first\n").ok();
-    crate::harness::eventually("the first record is there", || (host.values("out") == ["FIRST"]).then_some(()));
+    crate::harness::eventually("the first record is there", || {
+        (host.values("out") == ["FIRST"]).then_some(())
+    });
     assert!(host.run(&["pipeline", "status", "upper"]).ok().contains("running"));
     assert!(host.run(&["pipeline", "list"]).ok().contains("upper"));
 
@@ -94,7 +138,9 @@ fn a_pipeline_from_apply_to_delete() {
     std::thread::sleep(std::time::Duration::from_millis(200));
     assert_eq!(host.values("out"), ["FIRST"]);
     host.run(&["pipeline", "start", "upper"]).ok();
-    crate::harness::eventually("the second record is there", || (host.values("out") == ["FIRST", "SECOND"]).then_some(()));
+    crate::harness::eventually("the second record is there", || {
+        (host.values("out") == ["FIRST", "SECOND"]).then_some(())
+    });
 
     host.run(&["pipeline", "delete", "upper"]).ok();
     host.run(&["pipeline", "status", "upper"]).fails(1, &["there is no pipeline `upper`", "hint"]);
@@ -109,7 +155,8 @@ fn available_now_ends_and_watch_ends_with_it() {
     host.apply(&crate::harness::word_count("words", AVAILABLE_NOW, "in", "totals")).ok();
     let watched = host.run(&["pipeline", "status", "words", "--watch"]).ok();
     assert!(watched.contains("finished"), "{watched}");
-    let mut totals: Vec<String> = host.run(&["consume", "totals", "-k", "="]).ok().lines().map(str::to_owned).collect();
+    let mut totals: Vec<String> =
+        host.run(&["consume", "totals", "-k", "="]).ok().lines().map(str::to_owned).collect();
     totals.sort();
     assert_eq!(totals, ["a=1", "b=2"]);
 }
@@ -120,7 +167,8 @@ fn consume_follows_and_stops_at_max() {
     host.run(&["topic", "create", "t"]).ok();
     host.run_with(&["produce", "t"], b"old\n").ok();
     std::thread::scope(|scope| {
-        let follower = scope.spawn(|| host.run(&["consume", "t", "--from", "latest", "--max", "2"]).ok());
+        let follower =
+            scope.spawn(|| host.run(&["consume", "t", "--from", "latest", "--max", "2"]).ok());
         crate::harness::eventually("the follower has read two records", || {
             host.run_with(&["produce", "t"], b"new\n").ok();
             std::thread::sleep(std::time::Duration::from_millis(50));
@@ -140,7 +188,7 @@ fn the_log_of_a_stopped_host_is_verified_and_dumped() {
     run(&["log", "verify", data.to_str().unwrap()]).fails(1, &["hint"]);
     assert_eq!(host.terminate().0, Some(0));
     let verified = run(&["log", "verify", data.to_str().unwrap()]).ok();
-    assert!(verified.contains("t-1"), "{verified}");
+    assert!(verified.contains("2 records") && verified.contains("sound"), "{verified}");
     let dumped = run(&["log", "dump", data.to_str().unwrap(), "--topic", "t"]).ok();
     assert!(dumped.contains("hello") && dumped.contains("world"), "{dumped}");
 }

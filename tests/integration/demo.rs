@@ -5,7 +5,11 @@ use crate::harness::run;
 #[test]
 fn the_demo_is_exactly_once() {
     let report = run(&["-o", "json", "demo", "--lines", "12000", "--seconds", "2"]).json();
-    assert_eq!((&report["exactlyOnce"], &report["differences"]), (&true.into(), &0.into()), "{report}");
+    assert_eq!(
+        (&report["exactlyOnce"], &report["differences"]),
+        (&true.into(), &0.into()),
+        "{report}"
+    );
     assert_eq!((&report["recordsIn"], &report["parsedRecords"]), (&12000.into(), &12000.into()));
     assert_eq!(report["pages"], report["pageRecords"]);
     assert!(report["pages"].as_u64().unwrap() > 100);
@@ -17,12 +21,21 @@ fn the_demo_is_exactly_once() {
 #[test]
 fn any_text_will_do() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let mut text: Vec<u8> = (0..3000).flat_map(|line| format!("line {} of a\ttext, w\u{f6}rter too\r\n", line % 100).into_bytes()).collect();
+    let mut text: Vec<u8> = (0..3000)
+        .flat_map(|line| {
+            format!("line {} of a\ttext, w\u{f6}rter too\r\n", line % 100).into_bytes()
+        })
+        .collect();
     text.extend_from_slice(b"\n\n\xff\xfe bytes \x0b and \0 no end");
     std::fs::write(file.path(), text).unwrap();
     let ran = run(&["demo", "--input", file.path().to_str().unwrap(), "--seconds", "1"]);
     let text = ran.ok();
-    assert!(text.contains("exactly once: yes") && text.contains("access-log lines: 0") && text.contains("TOP WORDS"), "{text}");
+    assert!(
+        text.contains("exactly once: yes")
+            && text.contains("access-log lines: 0")
+            && text.contains("TOP WORDS"),
+        "{text}"
+    );
 }
 
 #[test]

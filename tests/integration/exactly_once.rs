@@ -19,7 +19,9 @@ fn kills_during_load_change_nothing() {
     host.apply(&pipeline("upper", EVERY_20_MS, "in", "upper-case", "upper")).ok();
     for round in 0..ROUNDS {
         for partition in ["0", "1"] {
-            let lines: String = (0..LINES_PER_ROUND).map(|line| format!("p{partition} r{round} n{line}\n")).collect();
+            let lines: String = (0..LINES_PER_ROUND)
+                .map(|line| format!("p{partition} r{round} n{line}\n"))
+                .collect();
             host.run_with(&["produce", "in", "--partition", partition], lines.as_bytes()).ok();
         }
         // Each round is killed a little later in the work.
@@ -45,9 +47,15 @@ fn check_order(host: &Host, lines: usize) {
         seen.entry(value.split(' ').next().unwrap().to_owned()).or_default().push(value);
     }
     for partition in ["P0", "P1"] {
-        let expected: Vec<String> =
-            (0..ROUNDS).flat_map(|round| (0..LINES_PER_ROUND).map(move |line| format!("{partition} R{round} N{line}"))).collect();
-        assert!(seen[partition] == expected, "lines of {partition} are missing, doubled or out of order");
+        let expected: Vec<String> = (0..ROUNDS)
+            .flat_map(|round| {
+                (0..LINES_PER_ROUND).map(move |line| format!("{partition} R{round} N{line}"))
+            })
+            .collect();
+        assert!(
+            seen[partition] == expected,
+            "lines of {partition} are missing, doubled or out of order"
+        );
     }
 }
 

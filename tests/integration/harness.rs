@@ -54,7 +54,10 @@ impl Ran {
 /// The binary, without the surroundings of the person who runs the tests.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
-    let set: Vec<String> = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("TIDEMILL_")).collect();
+    let set: Vec<String> = std::env::vars()
+        .map(|(name, _)| name)
+        .filter(|name| name.starts_with("TIDEMILL_"))
+        .collect();
     for name in set {
         command.env_remove(name);
     }
@@ -112,6 +115,7 @@ impl Host {
     pub fn start_with(data: &Path, flags: &[&str], environment: &[(&str, &str)]) -> Host {
         let mut command = command(&["-o", "json", "serve", "--http", "127.0.0.1:0", "--data"]);
         command.arg(data).args(flags).envs(environment.iter().copied());
+        std::fs::create_dir_all(data).unwrap();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log_of(data)).unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -119,7 +123,10 @@ impl Host {
         stdout.read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
             let _ = child.kill();
-            panic!("the host did not start: {}", std::fs::read_to_string(log_of(data)).unwrap_or_default())
+            panic!(
+                "the host did not start: {}",
+                std::fs::read_to_string(log_of(data)).unwrap_or_default()
+            )
         });
         let http = ready["http"].as_str().unwrap().to_owned();
         Host { child, http, data: data.to_owned(), folder: None, stdout }
@@ -230,7 +237,7 @@ impl Drop for Host {
 }
 
 fn log_of(data: &Path) -> PathBuf {
-    data.with_extension("stderr")
+    data.join("host.stderr")
 }
 
 /// Tries until there is something.
@@ -273,7 +280,8 @@ pub fn request(host: &Host, method: &str, path: &str, kind: &str, body: &str) ->
 #[track_caller]
 pub fn request_json(host: &Host, method: &str, path: &str, kind: &str, body: &str) -> (u16, Value) {
     let (status, body) = request(host, method, path, kind, body);
-    let json = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{method} {path}: {status} {error}: {body}"));
+    let json = serde_json::from_str(&body)
+        .unwrap_or_else(|error| panic!("{method} {path}: {status} {error}: {body}"));
     (status, json)
 }
 

@@ -43,6 +43,7 @@ fn completions_for_every_shell() {
 fn what_is_not_understood_exits_2() {
     run(&["frobnicate"]).fails(2, &["unrecognized subcommand"]);
     run(&["topic", "create"]).fails(2, &["required arguments"]);
-    run(&["consume", "t", "--from", "yesterday"]).fails(2, &["neither `earliest`, `latest` nor an offset"]);
+    run(&["consume", "t", "--from", "yesterday"])
+        .fails(2, &["neither `earliest`, `latest` nor an offset"]);
     run(&["--version"]).ok();
 }

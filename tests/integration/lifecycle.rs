@@ -14,7 +14,11 @@ fn sigterm_ends_a_busy_host_in_time() {
     host.run_with(&["produce", "in"], "some words to count\n".repeat(200_000).as_bytes()).ok();
     // A reader that waits for more, and one that is slow.
     let mut follower = command(&["consume", "in", "--follow"]);
-    let mut follower = follower.env("TIDEMILL_HOST", host.address()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut follower = follower
+        .env("TIDEMILL_HOST", host.address())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     std::thread::sleep(Duration::from_millis(300));
     let (code, took) = host.terminate();
     let _ = follower.kill();
@@ -53,7 +57,13 @@ fn pipelines_come_back_as_they_were_wanted() {
 fn a_host_ends_with_its_parents_pipe() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = command(&["serve", "--http", "127.0.0.1:0", "--end-with-stdin", "--data"]);
-    let mut child = command.arg(folder.path()).stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut child = command
+        .arg(folder.path())
+        .stdin(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
     std::thread::sleep(Duration::from_millis(300));
     assert!(child.try_wait().unwrap().is_none());
     drop(child.stdin.take());
@@ -66,10 +76,19 @@ fn configuration_comes_from_file_environment_and_flags() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let config = folder.path().join("host.toml");
-    std::fs::write(&config, "http = \"127.0.0.1:1\"\nrecord_bytes_max = \"4KiB\"\nlog_format = \"json\"\n").unwrap();
-    let host = Host::start_with(&data, &[], &[("TIDEMILL_CONFIG", config.to_str().unwrap()), ("TIDEMILL_LOG", "debug")]);
+    std::fs::write(
+        &config,
+        "http = \"127.0.0.1:1\"\nrecord_bytes_max = \"4KiB\"\nlog_format = \"json\"\n",
+    )
+    .unwrap();
+    let host = Host::start_with(
+        &data,
+        &[],
+        &[("TIDEMILL_CONFIG", config.to_str().unwrap()), ("TIDEMILL_LOG", "debug")],
+    );
     host.run(&["topic", "create", "t"]).ok();
-    host.run_with(&["produce", "t"], "x".repeat(5000).as_bytes()).fails(1, &["at most 4096 are allowed", "record_bytes_max"]);
+    host.run_with(&["produce", "t"], "x".repeat(5000).as_bytes())
+        .fails(1, &["at most 4096 are allowed", "record_bytes_max"]);
     let log = host.log();
     let first: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
     assert!(first["level"].is_string(), "{log}");
@@ -81,5 +100,6 @@ fn readiness_ends_with_the_host() {
     assert_eq!(request(&host, "GET", "/readyz", "", "").0, 200);
     let address = host.address().to_owned();
     assert_eq!(host.terminate().0, Some(0));
-    run(&["--output", "json", "topic", "list", "--host", &address]).fails(1, &["reach the host", "hint"]);
+    run(&["--output", "json", "topic", "list", "--host", &address])
+        .fails(1, &["reach the host", "hint"]);
 }

@@ -18,7 +18,10 @@ fn metrics_count_what_happens() {
     let host = busy_host();
     let value = |name: &str| -> f64 {
         let (_, text) = request(&host, "GET", "/metrics", "", "");
-        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} is not in\n{text}"));
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(name))
+            .unwrap_or_else(|| panic!("{name} is not in\n{text}"));
         line.rsplit(' ').next().unwrap().parse().unwrap()
     };
     assert!(value("tidemill_log_appends_total") > 0.0);
@@ -36,7 +39,18 @@ fn progress_has_the_names_that_spark_users_know() {
     let (status, answer) = request_json(&host, "GET", "/api/v1/pipelines/words/progress", "", "");
     assert_eq!(status, 200);
     let batch = &answer["progress"][0];
-    for key in ["id", "runId", "name", "timestamp", "batchId", "numInputRows", "processedRowsPerSecond", "durationMs", "stateOperators", "sources"] {
+    for key in [
+        "id",
+        "runId",
+        "name",
+        "timestamp",
+        "batchId",
+        "numInputRows",
+        "processedRowsPerSecond",
+        "durationMs",
+        "stateOperators",
+        "sources",
+    ] {
         assert!(!batch[key].is_null(), "{key} is not in {batch}");
     }
     assert!(batch["durationMs"]["triggerExecution"].as_f64().unwrap() > 0.0);
@@ -47,7 +61,9 @@ fn progress_comes_as_events() {
     let host = busy_host();
     let mut stream = std::net::TcpStream::connect(host.socket()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(b"GET /api/v1/pipelines/words/progress/stream HTTP/1.1\r\nhost: t\r\n\r\n").unwrap();
+    stream
+        .write_all(b"GET /api/v1/pipelines/words/progress/stream HTTP/1.1\r\nhost: t\r\n\r\n")
+        .unwrap();
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     assert!(lines.any(|line| line.contains("text/event-stream")));
     host.run_with(&["produce", "in"], b"three\n").ok();
@@ -60,7 +76,8 @@ fn progress_comes_as_events() {
 #[test]
 fn an_idle_host_is_small() {
     let host = busy_host();
-    let status = std::fs::read_to_string(format!("/proc/{}/status", host.pid())).unwrap_or_default();
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", host.pid())).unwrap_or_default();
     let Some(line) = status.lines().find(|line| line.starts_with("VmRSS")) else { return };
     let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     assert!(kilobytes < 80 * 1024, "{kilobytes} kB");
@@ -70,11 +87,19 @@ fn an_idle_host_is_small() {
 fn a_pipeline_that_fails_says_why_and_the_others_go_on() {
     let host = busy_host();
     host.run(&["topic", "create", "logs"]).ok();
-    host.apply(&crate::harness::pipeline("parse", EVERY_20_MS, "logs", "parse-access-log", "parsed")).ok();
+    host.apply(&crate::harness::pipeline(
+        "parse",
+        EVERY_20_MS,
+        "logs",
+        "parse-access-log",
+        "parsed",
+    ))
+    .ok();
     host.run_with(&["produce", "logs"], b"this is no line of an access log\n").ok();
     let status = host.wait_for_state("parse", "failed");
     assert!(status["reason"].as_str().unwrap().contains("parse-access-log"), "{status}");
-    host.run(&["pipeline", "status", "parse", "--watch"]).fails(1, &["pipeline `parse` failed", "hint"]);
+    host.run(&["pipeline", "status", "parse", "--watch"])
+        .fails(1, &["pipeline `parse` failed", "hint"]);
     host.run_with(&["produce", "in"], b"still alive\n").ok();
     eventually("the other pipeline goes on", || host.values("totals").len().ge(&4).then_some(()));
 }

@@ -17,9 +17,20 @@ fn files_that_grow_become_records() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.log");
     std::fs::write(&path, "one\ntwo\nunfin").unwrap();
-    host.apply(&pipeline(&format!("files = \"{}/*.log\"", folder.path().display()), "topic = \"out\"")).ok();
-    eventually("the first lines are there", || (host.values_if_any("out") == ["ONE", "TWO"]).then_some(()));
-    std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"ished\nlast\n").unwrap();
+    host.apply(&pipeline(
+        &format!("files = \"{}/*.log\"", folder.path().display()),
+        "topic = \"out\"",
+    ))
+    .ok();
+    eventually("the first lines are there", || {
+        (host.values_if_any("out") == ["ONE", "TWO"]).then_some(())
+    });
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .unwrap()
+        .write_all(b"ished\nlast\n")
+        .unwrap();
     std::fs::write(folder.path().join("b.log"), "other\n").unwrap();
     eventually("the other lines are there", || {
         let mut values = host.values_if_any("out");
@@ -36,7 +47,9 @@ fn lines_of_a_socket_become_records() {
     host.apply(&pipeline(&format!("socket = \"{address}\""), "topic = \"out\"")).ok();
     let (mut stream, _) = listener.accept().unwrap();
     stream.write_all(b"hello\nworld\n").unwrap();
-    eventually("the lines are there", || (host.values_if_any("out") == ["HELLO", "WORLD"]).then_some(()));
+    eventually("the lines are there", || {
+        (host.values_if_any("out") == ["HELLO", "WORLD"]).then_some(())
+    });
 }
 
 #[test]
@@ -44,10 +57,18 @@ fn results_become_files() {
     let host = Host::start();
     host.run(&["topic", "create", "in"]).ok();
     let folder = tempfile::tempdir().unwrap();
-    host.apply(&pipeline("topic = \"in\"", &format!("files = \"file://{}\"", folder.path().display()))).ok();
+    host.apply(&pipeline(
+        "topic = \"in\"",
+        &format!("files = \"file://{}\"", folder.path().display()),
+    ))
+    .ok();
     host.run_with(&["produce", "in"], b"to a file\n").ok();
     eventually("the file is there", || {
-        let found = std::process::Command::new("grep").args(["-rl", "TO A FILE"]).arg(folder.path()).output().unwrap();
+        let found = std::process::Command::new("grep")
+            .args(["-rl", "TO A FILE"])
+            .arg(folder.path())
+            .output()
+            .unwrap();
         found.status.success().then_some(())
     });
 }

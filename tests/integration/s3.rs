@@ -36,7 +36,9 @@ impl Gateway {
             .spawn()
             .unwrap();
         let gateway = Gateway { child, port, folder };
-        eventually("the S3 server listens", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+        eventually("the S3 server listens", || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        });
         Some(gateway)
     }
 
@@ -55,7 +57,11 @@ impl Gateway {
         let mut files = Vec::new();
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap().flatten() {
-                if entry.path().is_dir() { folders.push(entry.path()) } else { files.push(entry.path()) }
+                if entry.path().is_dir() {
+                    folders.push(entry.path())
+                } else {
+                    files.push(entry.path())
+                }
             }
         }
         files
@@ -70,7 +76,9 @@ impl Drop for Gateway {
 }
 
 fn find_program() -> Option<PathBuf> {
-    let mut folders: Vec<PathBuf> = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::var_os("PATH")
+        .map(|path| std::env::split_paths(&path).collect())
+        .unwrap_or_default();
     folders.extend(std::env::var_os("HOME").map(|home| PathBuf::from(home).join("go/bin")));
     folders.into_iter().map(|folder| folder.join("versitygw")).find(|program| program.is_file())
 }
@@ -78,19 +86,25 @@ fn find_program() -> Option<PathBuf> {
 #[test]
 fn a_pipeline_over_a_bucket_goes_on_after_a_crash() {
     let Some(gateway) = Gateway::start() else {
-        eprintln!("SKIPPED: versitygw is not installed: go install github.com/versity/versitygw/cmd/versitygw@latest");
+        eprintln!(
+            "SKIPPED: versitygw is not installed: go install github.com/versity/versitygw/cmd/versitygw@latest"
+        );
         return;
     };
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let environment = gateway.environment();
-    let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let environment: Vec<(&str, &str)> =
+        environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let host = Host::start_with(&data, &[], &environment);
     host.run(&["topic", "create", "in"]).ok();
     host.run_with(&["produce", "in"], b"a b a\n").ok();
     let location = "[checkpoints]\nlocation = \"s3://bucket/checkpoints\"\n\n[[source]]";
-    let mut text = word_count("words", AVAILABLE_NOW, "in", "totals").replacen("[[source]]", location, 1);
-    text.push_str("\n[[sink]]\nname = \"files\"\ninput = \"count\"\nfiles = \"s3://bucket/results\"\n");
+    let mut text =
+        word_count("words", AVAILABLE_NOW, "in", "totals").replacen("[[source]]", location, 1);
+    text.push_str(
+        "\n[[sink]]\nname = \"files\"\ninput = \"count\"\nfiles = \"s3://bucket/results\"\n",
+    );
     host.apply(&text).ok();
     host.wait_for_state("words", "finished");
     assert!(gateway.files().iter().any(|file| file.to_string_lossy().contains("/checkpoints/")));
@@ -99,7 +113,9 @@ fn a_pipeline_over_a_bucket_goes_on_after_a_crash() {
     host.wait_for_state("words", "finished");
     host.run_with(&["produce", "in"], b"a\n").ok();
     host.run(&["pipeline", "start", "words"]).ok();
-    eventually("the state came back", || host.run(&["consume", "totals", "-k", "="]).ok().contains("a=3").then_some(()));
+    eventually("the state came back", || {
+        host.run(&["consume", "totals", "-k", "="]).ok().contains("a=3").then_some(())
+    });
     let results: String = gateway
         .files()
         .iter()

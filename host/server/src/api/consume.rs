@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use tidemill_engine::broker::{Bounds, Broker, BrokerError, TopicPartition};
 use tidemill_log::{BatchError, Batches, Record};
 use tokio_util::sync::CancellationToken;
 
-use super::{ApiError, App, Ready, wire};
+use super::{ApiError, App, Name, Params, Ready, wire};
 
 /// What is read of the log at once.
 const FETCH_BYTES: usize = 256 << 10;
@@ -70,8 +70,8 @@ enum ConsumeError {
 pub async fn consume(
     State(app): State<App>,
     Ready(host): Ready,
-    Path(topic): Path<String>,
-    Query(query): Query<ConsumeQuery>,
+    Name(topic): Name,
+    Params(query): Params<ConsumeQuery>,
 ) -> Result<Response, ApiError> {
     let (name, partitions) = host.topic(&topic)?;
     let chosen = match query.partition {

@@ -7,6 +7,8 @@
 mod batcher;
 mod consume;
 mod error;
+mod extract;
+mod body;
 mod headers;
 mod health;
 mod openapi;
@@ -20,13 +22,13 @@ pub mod wire;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRequestParts};
-use axum::http::request::Parts;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode};
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{MethodRouter, get, post};
 use tokio_util::sync::CancellationToken;
 
 pub use error::ApiError;
+use extract::{Name, Params, Ready};
 
 use crate::host::Host;
 
@@ -40,13 +42,12 @@ pub struct App(Arc<Shared>);
 struct Shared {
     host: OnceLock<Arc<Host>>,
     stopping: CancellationToken,
-    plugin_bytes_max: usize,
 }
 
 impl App {
     /// An API that answers "not ready" until [`App::open`].
-    pub fn new(stopping: CancellationToken, plugin_bytes_max: usize) -> App {
-        App(Arc::new(Shared { host: OnceLock::new(), stopping, plugin_bytes_max }))
+    pub fn new(stopping: CancellationToken) -> App {
+        App(Arc::new(Shared { host: OnceLock::new(), stopping }))
     }
 
     /// From now on requests reach `host`. A second call changes nothing.
@@ -64,17 +65,6 @@ impl App {
     }
 }
 
-/// A ready host, for handlers that need one.
-struct Ready(Arc<Host>);
-
-impl FromRequestParts<App> for Ready {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(_: &mut Parts, app: &App) -> Result<Ready, ApiError> {
-        app.host().map(Ready).ok_or_else(ApiError::not_ready)
-    }
-}
-
 /// One path and what it does.
 struct Route {
     path: &'static str,
@@ -82,9 +72,8 @@ struct Route {
     handler: MethodRouter<App>,
 }
 
-fn routes(plugin_bytes_max: usize) -> Vec<Route> {
+fn routes() -> Vec<Route> {
     let route = |path, methods, handler| Route { path, methods, handler };
-    let component = DefaultBodyLimit::max(plugin_bytes_max);
     vec![
         route(
             "/api/v1/topics",
@@ -99,19 +88,19 @@ fn routes(plugin_bytes_max: usize) -> Vec<Route> {
         route(
             "/api/v1/topics/{topic}/records",
             &[Method::GET, Method::POST],
-            get(consume::consume).merge(post(produce::produce).layer(DefaultBodyLimit::disable())),
+            get(consume::consume).post(produce::produce),
         ),
         route(
             "/api/v1/plugins",
             &[Method::GET, Method::POST],
-            get(plugins::list).merge(post(plugins::push).layer(component)),
+            get(plugins::list).post(plugins::push),
         ),
         route("/api/v1/plugins/{plugin}", &[Method::GET], get(plugins::describe)),
         route("/api/v1/pipelines", &[Method::GET], get(pipelines::list)),
         route(
             "/api/v1/pipelines/{pipeline}",
             &[Method::GET, Method::PUT, Method::DELETE],
-            get(pipelines::status).merge(put(pipelines::apply)).merge(delete(pipelines::delete)),
+            get(pipelines::status).put(pipelines::apply).delete(pipelines::delete),
         ),
         route("/api/v1/pipelines/{pipeline}/start", &[Method::POST], post(pipelines::start)),
         route("/api/v1/pipelines/{pipeline}/stop", &[Method::POST], post(pipelines::stop)),
@@ -131,10 +120,11 @@ fn routes(plugin_bytes_max: usize) -> Vec<Route> {
 /// The whole API.
 pub fn router(app: App) -> Router {
     let mut router = Router::new();
-    for route in routes(app.0.plugin_bytes_max) {
+    for route in routes() {
         router = router.route(route.path, route.handler.fallback(wrong_method(route.methods)));
     }
-    router.fallback(no_such_path).layer(DefaultBodyLimit::max(DOCUMENT_BYTES_MAX)).with_state(app)
+    // Handlers read bodies themselves, with limits of their own.
+    router.fallback(no_such_path).layer(DefaultBodyLimit::disable()).with_state(app)
 }
 
 fn wrong_method(
@@ -166,7 +156,7 @@ mod tests {
             }
         }
         let mut served: Vec<String> = Vec::new();
-        for route in routes(1) {
+        for route in routes() {
             served.extend(route.methods.iter().map(|method| format!("{method} {}", route.path)));
         }
         described.sort();
@@ -176,6 +166,6 @@ mod tests {
 
     #[test]
     fn the_routes_do_not_clash() {
-        let _ = router(App::new(CancellationToken::new(), 1));
+        let _ = router(App::new(CancellationToken::new()));
     }
 }

@@ -1,14 +1,13 @@
 //! Plugins: list, push, describe.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::Path;
-use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode};
 use tidemill_plugin::RegistryError;
 
+use super::body::read_all;
 use super::wire::{PluginDescription, PluginList, PluginSummary};
-use super::{ApiError, Ready};
+use super::{ApiError, Name, Ready};
 use crate::host::plugins::PluginError;
 
 pub async fn list(Ready(host): Ready) -> Result<Json<PluginList>, ApiError> {
@@ -18,23 +17,20 @@ pub async fn list(Ready(host): Ready) -> Result<Json<PluginList>, ApiError> {
 
 pub async fn push(
     Ready(host): Ready,
-    body: Result<Bytes, BytesRejection>,
+    headers: HeaderMap,
+    body: Body,
 ) -> Result<(StatusCode, Json<PluginSummary>), ApiError> {
-    let component = body.map_err(|error| {
-        let api = ApiError::new(error.status(), error.body_text());
-        if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            let max = bytesize::ByteSize(host.config().plugin_bytes_max as u64);
-            return api.with_hint(format!("components may have {max}; `plugin_bytes_max` in the host's configuration raises that"));
-        }
-        api
-    })?;
-    let pushed = host.push_plugin(component.into()).await.map_err(|error| plugin_error(&error))?;
+    let component =
+        read_all(body, &headers, host.config().plugin_bytes_max).await.map_err(|error| {
+            error.with_hint("`plugin_bytes_max` in the host's configuration raises the limit")
+        })?;
+    let pushed = host.push_plugin(component).await.map_err(|error| plugin_error(&error))?;
     Ok((StatusCode::CREATED, Json(pushed)))
 }
 
 pub async fn describe(
     Ready(host): Ready,
-    Path(plugin): Path<String>,
+    Name(plugin): Name,
 ) -> Result<Json<PluginDescription>, ApiError> {
     host.describe_plugin(plugin).await.map(Json).map_err(|error| plugin_error(&error))
 }

@@ -3,25 +3,21 @@
 //! **The answer comes after the last record is durable.** Where it fails half way, the error says what is
 //! in the topic all the same. At most a batch and a line are in memory.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::body::{Body, BodyDataStream};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::BytesMut;
-use futures::StreamExt;
 use serde::Deserialize;
 use tidemill_log::AppendError;
 
 use super::batcher::{BatchError, Batcher, NewRecord};
+use super::body::next_piece;
 use super::wire::{Produced, WireRecord, decode};
-use super::{ApiError, App, Ready, headers};
+use super::{ApiError, App, Name, Params, Ready, headers};
 use crate::clock;
 use crate::lines::LineBuffer;
 
-/// A sender that says nothing for so long is given up.
-const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// What a record in JSON may need more than the record itself: escapes and base64.
 const JSON_GROWTH: usize = 6;
 
@@ -73,8 +69,8 @@ impl Form {
 pub async fn produce(
     State(app): State<App>,
     Ready(host): Ready,
-    Path(topic): Path<String>,
-    Query(query): Query<ProduceQuery>,
+    Name(topic): Name,
+    Params(query): Params<ProduceQuery>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Produced>, ApiError> {
@@ -198,18 +194,6 @@ impl Request {
         );
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, error)
             .with_hint("`record_bytes_max` in the host's configuration raises the limit")
-    }
-}
-
-async fn next_piece(body: &mut BodyDataStream) -> Result<Option<bytes::Bytes>, ApiError> {
-    match tokio::time::timeout(BODY_IDLE_TIMEOUT, body.next()).await {
-        Ok(piece) => {
-            piece.transpose().map_err(|error| ApiError::of(StatusCode::BAD_REQUEST, &error))
-        }
-        Err(_) => {
-            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "no more of the body came")
-                .with_retry(true))
-        }
     }
 }
 

@@ -3,19 +3,16 @@
 use std::convert::Infallible;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::stream::{self, Stream};
 use serde_json::{Value, json};
 use tidemill_engine::progress::Progress;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{ApiError, App, Ready};
+use super::{ApiError, App, Name, Ready};
 
-pub async fn recent(
-    Ready(host): Ready,
-    Path(pipeline): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+pub async fn recent(Ready(host): Ready, Name(pipeline): Name) -> Result<Json<Value>, ApiError> {
     let progress =
         host.engine().progress(&pipeline).ok_or_else(|| ApiError::no_such_pipeline(&pipeline))?;
     let batches: Vec<&Progress> = progress.iter().map(AsRef::as_ref).collect();
@@ -26,7 +23,7 @@ pub async fn recent(
 pub async fn stream(
     State(app): State<App>,
     Ready(host): Ready,
-    Path(pipeline): Path<String>,
+    Name(pipeline): Name,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let batches =
         host.engine().subscribe(&pipeline).ok_or_else(|| ApiError::no_such_pipeline(&pipeline))?;

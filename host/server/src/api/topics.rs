@@ -1,13 +1,13 @@
 //! Topics: list, create, describe, delete.
 
 use axum::Json;
-use axum::extract::Path;
-use axum::extract::rejection::JsonRejection;
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode};
 use tidemill_log::{Flush, TopicConfig, TopicDescription as Described, TopicError, TopicName};
 
+use super::body::read_all;
 use super::wire::{NewTopic, PartitionDescription, TopicDescription, TopicList, TopicSummary};
-use super::{ApiError, Ready};
+use super::{ApiError, DOCUMENT_BYTES_MAX, Name, Ready};
 
 pub async fn list(Ready(host): Ready) -> Json<TopicList> {
     let log = host.log();
@@ -17,9 +17,12 @@ pub async fn list(Ready(host): Ready) -> Json<TopicList> {
 
 pub async fn create(
     Ready(host): Ready,
-    body: Result<Json<NewTopic>, JsonRejection>,
+    headers: HeaderMap,
+    body: Body,
 ) -> Result<(StatusCode, Json<TopicDescription>), ApiError> {
-    let Json(new) = body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
+    let body = read_all(body, &headers, DOCUMENT_BYTES_MAX).await?;
+    let new: NewTopic = serde_json::from_slice(&body)
+        .map_err(|error| ApiError::bad_request(format!("the body is no topic: {error}")))?;
     let name = valid_name(&new.name)?;
     let config = config_of(&new)?;
     let log = host.log();
@@ -30,7 +33,7 @@ pub async fn create(
 
 pub async fn describe(
     Ready(host): Ready,
-    Path(topic): Path<String>,
+    Name(topic): Name,
 ) -> Result<Json<TopicDescription>, ApiError> {
     let name = valid_name(&topic)?;
     let described =
@@ -38,7 +41,7 @@ pub async fn describe(
     Ok(Json(description(described)))
 }
 
-pub async fn delete(Ready(host): Ready, Path(topic): Path<String>) -> Result<StatusCode, ApiError> {
+pub async fn delete(Ready(host): Ready, Name(topic): Name) -> Result<StatusCode, ApiError> {
     let (name, _) = host.writable_topic(&topic)?;
     host.log().delete_topic(&name).await.map_err(|error| topic_error(&error))?;
     Ok(StatusCode::NO_CONTENT)

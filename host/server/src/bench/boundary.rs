@@ -13,7 +13,7 @@ use tidemill_plugin::{
 };
 
 use super::BenchError;
-use super::corpus::Corpus;
+use super::corpus::{Corpus, for_each_word};
 use crate::cli::table;
 use crate::clock;
 
@@ -96,13 +96,11 @@ fn native_upper_case(values: &Column, out: &mut Emitted) {
 fn native_split_words(values: &Column, out: &mut Emitted) {
     for line in values.as_ref().iter() {
         let mut words = 0;
-        for word in
-            line.unwrap_or_default().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
-        {
+        for_each_word(line.unwrap_or_default(), |word| {
             out.data.extend_from_slice(word);
             out.offsets.push(out.data.len() as u32);
             words += 1;
-        }
+        });
         out.counts.push(words);
     }
 }

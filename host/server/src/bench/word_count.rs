@@ -9,7 +9,7 @@ use tidemill_engine::broker::TopicPartition as BrokerPartition;
 use tidemill_log::{BatchBuilder, Batches, PartitionId, TopicName, TopicPartition};
 
 use super::BenchError;
-use super::corpus::Corpus;
+use super::corpus::{Corpus, for_each_word};
 use super::scratch::Scratch;
 use crate::cli::progress_bar;
 use crate::clock;
@@ -125,10 +125,7 @@ fn count_natively(corpus: &Corpus) -> Counts<'_> {
 fn count_range(corpus: &Corpus, from: usize, to: usize) -> Counts<'_> {
     let mut counts = Counts::default();
     for line in from..to {
-        for word in corpus.line(line).split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
-        {
-            *counts.entry(word).or_insert(0) += 1;
-        }
+        for_each_word(corpus.line(line), |word| *counts.entry(word).or_insert(0) += 1);
     }
     counts
 }
@@ -184,8 +181,7 @@ async fn load(
     let bar = progress_bar(Some(corpus.lines() as u64), "loading lines");
     let log = scratch.host.log();
     let mut builder = BatchBuilder::new();
-    let mut batch = 0;
-    for first in (0..corpus.lines()).step_by(LINES_PER_BATCH) {
+    for (batch, first) in (0_u32..).zip((0..corpus.lines()).step_by(LINES_PER_BATCH)) {
         let last = (first + LINES_PER_BATCH).min(corpus.lines());
         for line in first..last {
             builder.push(None, Some(corpus.line(line)), &[], clock::unix_ms())?;
@@ -194,7 +190,6 @@ async fn load(
             let at = TopicPartition::new(topic.clone(), PartitionId::new(batch % partitions));
             log.append(&at, encoded).await?;
         }
-        batch += 1;
         bar.set_position(last as u64);
     }
     bar.finish_and_clear();

@@ -55,6 +55,11 @@ async fn read(
     Ok(records)
 }
 
+/// How many records a topic has.
+pub async fn count(client: &Client, topic: &str) -> Result<u64, DemoError> {
+    read(client, topic, |_, _| ()).await
+}
+
 /// The word counts in the topic, and how many records they came in.
 pub async fn words(
     client: &Client,

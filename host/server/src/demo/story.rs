@@ -30,6 +30,8 @@ const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 const DELAY_MS_MIN: i64 = 10_000;
 /// How many chunks a batch may be ahead in one partition: some may come while it is planned.
 const CHUNKS_AHEAD: usize = 16;
+/// Some batch intervals.
+const SETTLE: Duration = Duration::from_millis(600);
 /// Rows of the small tables.
 const TOP: usize = 5;
 
@@ -214,22 +216,21 @@ impl Scene {
         Ok(())
     }
 
+    /// Waits until everything is read and every window of the input has closed.
     async fn drain(&mut self, client: &Client) -> Result<(), DemoError> {
         let started = clock::now();
-        let last_window = self.plan.pages.keys().map(|(_, window)| window + WINDOW_MS).max();
         while started.elapsed() < DRAIN_TIMEOUT {
             self.last_look = None;
-            let written = self.live.lines();
-            let statuses = self.look(client, written).await?;
-            let drained = statuses.iter().all(|status| {
-                let closed = status.name != PAGE_LATENCY || status.watermark() >= last_window;
-                status.lag == 0 && status.batches > 0 && closed
-            });
-            if drained {
+            let statuses = self.look(client, self.live.lines()).await?;
+            if statuses.iter().all(|status| status.lag == 0 && status.batches > 0)
+                && check::count(client, PAGE_LATENCY).await? >= self.plan.pages.len() as u64
+            {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        // Whatever comes twice would come now.
+        tokio::time::sleep(SETTLE).await;
         Ok(())
     }
 

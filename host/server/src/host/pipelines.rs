@@ -16,9 +16,15 @@ use super::pipeline_files::{PipelineFileError, Saved, Wanted};
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
     #[error(transparent)]
-    Engine(#[from] ApplyError),
+    Engine(Box<ApplyError>),
     #[error(transparent)]
     File(#[from] PipelineFileError),
+}
+
+impl From<ApplyError> for PipelineError {
+    fn from(error: ApplyError) -> PipelineError {
+        PipelineError::Engine(Box::new(error))
+    }
 }
 
 impl PipelineError {

@@ -132,7 +132,7 @@ async fn serve(config: Config, output: Output, end_with_stdin: bool) -> Result<(
         .map_err(|source| ServeError::Bind { address: config.http, source })?;
     let mut stop = stop::Stop::watch(end_with_stdin).map_err(ServeError::Signals)?;
     let stopping = CancellationToken::new();
-    let app = App::new(stopping.clone(), config.plugin_bytes_max);
+    let app = App::new(stopping.clone());
     let http = tokio::spawn(
         axum::serve(listener, api::router(app.clone()))
             .with_graceful_shutdown(stopping.clone().cancelled_owned())

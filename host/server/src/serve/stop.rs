@@ -31,12 +31,14 @@ impl Stop {
 }
 
 async fn stdin_end(watched: bool) {
+    if !watched {
+        return std::future::pending().await;
+    }
     let mut stdin = tokio::io::stdin();
     let mut ignored = [0; 64];
-    while watched {
+    loop {
         if matches!(stdin.read(&mut ignored).await, Ok(0) | Err(_)) {
             return;
         }
     }
-    std::future::pending().await
 }
