@@ -142,7 +142,11 @@ impl Engine {
     ///
     /// # Errors
     /// See [`ApplyError`]; a pipeline of the same name runs on as before.
-    pub async fn apply(&self, spec: PipelineSpec, pins: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ApplyError> {
+    pub async fn apply(
+        &self,
+        spec: PipelineSpec,
+        pins: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, ApplyError> {
         let _changing = self.changing.lock().await;
         let name = spec.name.to_string();
         let entry = self.prepare(Arc::new(spec), pins).await?;
@@ -175,7 +179,11 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::apply`].
-    pub async fn add_stopped(&self, spec: PipelineSpec, pins: &BTreeMap<String, String>) -> Result<(), ApplyError> {
+    pub async fn add_stopped(
+        &self,
+        spec: PipelineSpec,
+        pins: &BTreeMap<String, String>,
+    ) -> Result<(), ApplyError> {
         let _changing = self.changing.lock().await;
         let entry = self.prepare(Arc::new(spec), pins).await?;
         entry.report.set_state(PipelineState::Stopped);
@@ -192,7 +200,8 @@ impl Engine {
         if self.halt(name).await { Ok(()) } else { Err(unknown(name)) }
     }
 
-    /// Stops a pipeline and forgets it: its positions and its checkpoints. Its topics stay.
+    /// Stops a pipeline and forgets it: its positions, its checkpoints, and what it copied from sources
+    /// outside the log. The topics that it reads and writes stay.
     ///
     /// # Errors
     /// There is none of that name, or something of it cannot be deleted; it is stopped then.
@@ -206,12 +215,18 @@ impl Engine {
             let entry = pipelines.get(name).ok_or_else(|| unknown(name))?;
             (Arc::clone(&entry.spec), Arc::clone(&entry.store))
         };
-        // Positions first: without them nothing points at the checkpoints any more.
-        let ingested = spec.sources.iter().filter(|source| !matches!(source.input, SourceInput::Topic(_)));
-        let groups = std::iter::once(group_of(name)).chain(ingested.map(|source| ingest::group_name(&spec.name, &source.name)));
-        for group in groups {
-            let deleted = self.host.broker.delete_group(&group).await;
-            deleted.map_err(|source| ApplyError::Broker { name: name.to_owned(), source })?;
+        // Positions first: without them nothing points at the checkpoints any more. A copied source
+        // goes with its position, or applying the pipeline again would copy it twice.
+        let broker = &self.host.broker;
+        let failed = |source| ApplyError::Broker { name: name.to_owned(), source };
+        broker.delete_group(&group_of(name)).await.map_err(failed)?;
+        for source in &spec.sources {
+            if !matches!(source.input, SourceInput::Topic(_)) {
+                let topic = ingest::topic_name(&spec.name, &source.name);
+                broker.delete_topic(&topic).await.map_err(failed)?;
+                let group = ingest::group_name(&spec.name, &source.name);
+                broker.delete_group(&group).await.map_err(failed)?;
+            }
         }
         let deleted = store.delete_all().await;
         deleted.map_err(|source| ApplyError::Delete { name: name.to_owned(), source })?;
@@ -258,20 +273,28 @@ impl Engine {
     /// Stops every pipeline after the batches under way, or within `patience` without them.
     pub async fn shutdown(&self, patience: Duration) {
         let _changing = self.changing.lock().await;
-        let running: Vec<Running> = self.pipelines.lock().values_mut().filter_map(|entry| entry.running.take()).collect();
+        let running: Vec<Running> =
+            self.pipelines.lock().values_mut().filter_map(|entry| entry.running.take()).collect();
         for pipeline in &running {
             let _ = pipeline.stop.send(true);
         }
-        let mut tasks: Vec<JoinHandle<()>> = running.into_iter().map(|pipeline| pipeline.task).collect();
+        let mut tasks: Vec<JoinHandle<()>> =
+            running.into_iter().map(|pipeline| pipeline.task).collect();
         let ended = tokio::time::timeout(patience, futures::future::join_all(&mut tasks)).await;
         if ended.is_err() {
-            tracing::warn!("batches were still under way at the end of the patience; they run again after the next start");
+            tracing::warn!(
+                "batches were still under way at the end of the patience; they run again after the next start"
+            );
             tasks.iter().for_each(JoinHandle::abort);
         }
     }
 
     /// Everything that can go wrong before a pipeline starts, goes wrong here.
-    async fn prepare(&self, spec: Arc<PipelineSpec>, pins: &BTreeMap<String, String>) -> Result<Entry, ApplyError> {
+    async fn prepare(
+        &self,
+        spec: Arc<PipelineSpec>,
+        pins: &BTreeMap<String, String>,
+    ) -> Result<Entry, ApplyError> {
         let graph = compile(&spec, pins, &self.host.plugins, &*self.host.broker).await?;
         let ids = Arc::clone(&self.config.ids);
         let location = spec.checkpoints.as_deref();
@@ -279,19 +302,28 @@ impl Engine {
             let at = SpecError::at(&spec, &Place::Checkpoints, source.to_string(), source.hint());
             ApplyError::Checkpoints { at, source }
         };
-        let store = CheckpointStore::open(location, &self.config.checkpoints, &spec.name, ids).map_err(wrong)?;
+        let store = CheckpointStore::open(location, &self.config.checkpoints, &spec.name, ids)
+            .map_err(wrong)?;
         store.probe().await.map_err(wrong)?;
         for (index, sink) in spec.sinks.iter().enumerate() {
             if let SinkOutput::Files(location) = &sink.output {
                 self.files.open(location).map_err(|source| {
-                    let at = SpecError::at(&spec, &Place::SinkOutput(index), source.to_string(), None);
+                    let at =
+                        SpecError::at(&spec, &Place::SinkOutput(index), source.to_string(), None);
                     ApplyError::Sink { at, source }
                 })?;
             }
         }
         let report = Arc::new(Report::new(spec.name.as_str()));
         let pins = plugins_of(&graph);
-        Ok(Entry { spec, pins, store: Arc::new(store), report, graph: Arc::new(graph), running: None })
+        Ok(Entry {
+            spec,
+            pins,
+            store: Arc::new(store),
+            report,
+            graph: Arc::new(graph),
+            running: None,
+        })
     }
 
     fn launch(&self, mut entry: Entry) {
@@ -314,7 +346,9 @@ impl Engine {
         let task = tokio::spawn(async move {
             // A defect in a driver must not look like a pipeline that runs.
             if let Err(lost) = tokio::spawn(run).await {
-                report.set_state(PipelineState::Failed { reason: format!("its driver ended: {lost}") });
+                report.set_state(PipelineState::Failed {
+                    reason: format!("its driver ended: {lost}"),
+                });
             }
         });
         entry.running = Some(Running { stop, task });

@@ -141,7 +141,8 @@ impl Lane {
         if lanes.stopped {
             return;
         }
-        let least = lanes.lanes.iter().filter(|lane| !lane.waiting.is_empty()).map(|lane| lane.used).min();
+        let least =
+            lanes.lanes.iter().filter(|lane| !lane.waiting.is_empty()).map(|lane| lane.used).min();
         if let Some(lane) = lanes.lanes.iter_mut().find(|lane| lane.id == self.id) {
             if lane.waiting.is_empty() {
                 lane.used = lane.used.max(least.unwrap_or_default());
@@ -185,7 +186,11 @@ fn next_job(shared: &Shared) -> Option<(u64, Job)> {
         if lanes.stopped {
             return None;
         }
-        let least = lanes.lanes.iter_mut().filter(|lane| !lane.waiting.is_empty()).min_by_key(|lane| lane.used);
+        let least = lanes
+            .lanes
+            .iter_mut()
+            .filter(|lane| !lane.waiting.is_empty())
+            .min_by_key(|lane| lane.used);
         if let Some(lane) = least {
             return lane.waiting.pop_front().map(|job| (lane.id, job));
         }

@@ -65,11 +65,23 @@ impl FileSinks {
         self.store(location).map(drop)
     }
 
+    /// Lets `location` stand for a store that is open already, such as a simulated one.
+    pub fn provide(&self, location: &str, store: Arc<dyn ObjectStore>) {
+        self.opened.lock().insert(location.to_owned(), (store, Path::default()));
+    }
+
     /// Writes what the tasks of a batch have for one sink.
     ///
     /// # Errors
     /// The store refuses; some of the files may be there.
-    pub async fn write(&self, location: &str, pipeline: &str, sink: &str, batch: u64, outputs: &[(u32, SinkOutputs)]) -> Result<(), SinkFileError> {
+    pub async fn write(
+        &self,
+        location: &str,
+        pipeline: &str,
+        sink: &str,
+        batch: u64,
+        outputs: &[(u32, SinkOutputs)],
+    ) -> Result<(), SinkFileError> {
         let (store, prefix) = self.store(location)?;
         for (task, output) in outputs.iter().filter(|(_, output)| output.records > 0) {
             let name = format!("{pipeline}/{sink}/batch-{batch:020}-task-{task:05}.ndjson");
@@ -88,8 +100,8 @@ impl FileSinks {
         if let Some(store) = opened.get(location) {
             return Ok(store.clone());
         }
-        let Opened { store, prefix, .. } =
-            open_location(location).map_err(|source| SinkFileError::Location { location: location.to_owned(), source })?;
+        let Opened { store, prefix, .. } = open_location(location)
+            .map_err(|source| SinkFileError::Location { location: location.to_owned(), source })?;
         opened.insert(location.to_owned(), (Arc::clone(&store), prefix.clone()));
         Ok((store, prefix))
     }

@@ -19,7 +19,9 @@ pub enum TaskError {
     #[error(transparent)]
     Call(#[from] Box<CallError>),
     /// A plugin refused records, and the operator's policy is to fail.
-    #[error("operator `{operator}` refused {count} of the records {input}: record {index} of the call, because {reason}")]
+    #[error(
+        "operator `{operator}` refused {count} of the records {input}: record {index} of the call, because {reason}"
+    )]
     Rejected {
         /// The operator.
         operator: String,
@@ -106,7 +108,14 @@ pub struct Chain<'g> {
 impl<'g> Chain<'g> {
     /// A task that has not met a record yet. `input` says where its records come from.
     #[must_use]
-    pub fn new(graph: &'g Graph, plan: &'g BatchPlan, pipeline: &'g str, task: u32, keyless: u32, input: String) -> Self {
+    pub fn new(
+        graph: &'g Graph,
+        plan: &'g BatchPlan,
+        pipeline: &'g str,
+        task: u32,
+        keyless: u32,
+        input: String,
+    ) -> Self {
         let context = CallContext { pipeline, batch: plan.id, task, time_ms: plan.time_ms };
         Self {
             graph,
@@ -126,8 +135,10 @@ impl<'g> Chain<'g> {
     #[must_use]
     pub fn finish(self, records: u64) -> TaskOutput {
         let graph = self.graph;
-        let routed = self.partials.into_iter().map(|partial| partial.map(|partial| partial.route(graph)));
-        let sinks = self.sinks.into_iter().map(|sink| sink.map(|(buffer, records)| buffer.finish(records)));
+        let routed =
+            self.partials.into_iter().map(|partial| partial.map(|partial| partial.route(graph)));
+        let sinks =
+            self.sinks.into_iter().map(|sink| sink.map(|(buffer, records)| buffer.finish(records)));
         TaskOutput {
             partials: routed.collect(),
             sinks: sinks.collect(),
@@ -164,9 +175,9 @@ impl<'g> Chain<'g> {
     fn call(&mut self, node: &'g Stateless, records: BatchRef<'_>) -> Result<(), TaskError> {
         let context = self.context;
         match node.kind {
-            Kind::Transform => {
-                node.operator.transform(&context, records, |outcome| self.forward(node, records, &outcome))?
-            }
+            Kind::Transform => node
+                .operator
+                .transform(&context, records, |outcome| self.forward(node, records, &outcome))?,
             Kind::Filter => node.operator.keep(&context, records, |kept| {
                 let mut scratch = self.scratches.pop().unwrap_or_default();
                 let sent = scratch.keep(records, kept).map_err(TaskError::from);
@@ -177,7 +188,12 @@ impl<'g> Chain<'g> {
         }
     }
 
-    fn forward(&mut self, node: &'g Stateless, input: BatchRef<'_>, outcome: &OutcomeRef<'_>) -> Result<(), TaskError> {
+    fn forward(
+        &mut self,
+        node: &'g Stateless,
+        input: BatchRef<'_>,
+        outcome: &OutcomeRef<'_>,
+    ) -> Result<(), TaskError> {
         self.refuse_rejected(node, outcome)?;
         let mut scratch = self.scratches.pop().unwrap_or_default();
         let emitted = scratch.inherit(input, outcome, node.timestamps).map_err(TaskError::from);
@@ -192,7 +208,12 @@ impl<'g> Chain<'g> {
         sent
     }
 
-    fn send_by_port(&mut self, targets: &'g [Vec<Target>], records: BatchRef<'_>, ports: &[u16]) -> Result<(), TaskError> {
+    fn send_by_port(
+        &mut self,
+        targets: &'g [Vec<Target>],
+        records: BatchRef<'_>,
+        ports: &[u16],
+    ) -> Result<(), TaskError> {
         let mut scratch = self.scratches.pop().unwrap_or_default();
         for (port, targets) in (0u16..).zip(targets).filter(|(_, targets)| !targets.is_empty()) {
             let of_port = (0u32..).zip(ports).filter(|(_, at)| **at == port);
@@ -232,8 +253,9 @@ impl<'g> Chain<'g> {
         if !panes.iter().any(|pane| windowing.is_closed(*pane, watermark)) {
             return self.fold_into(index, reducer, records, &panes);
         }
-        let (late, in_time): (Vec<u32>, Vec<u32>) =
-            (0u32..).take(panes.len()).partition(|record| windowing.is_closed(panes[*record as usize], watermark));
+        let (late, in_time): (Vec<u32>, Vec<u32>) = (0u32..)
+            .take(panes.len())
+            .partition(|record| windowing.is_closed(panes[*record as usize], watermark));
         self.late[index] += late.len() as u64;
         let mut scratch = self.scratches.pop().unwrap_or_default();
         self.send(&reducer.late, scratch.pick(records, &late)?)?;
@@ -246,7 +268,13 @@ impl<'g> Chain<'g> {
         folded
     }
 
-    fn fold_into(&mut self, index: usize, reducer: &Reducer, records: BatchRef<'_>, panes: &[i64]) -> Result<(), TaskError> {
+    fn fold_into(
+        &mut self,
+        index: usize,
+        reducer: &Reducer,
+        records: BatchRef<'_>,
+        panes: &[i64],
+    ) -> Result<(), TaskError> {
         let partial = self.partials[index].get_or_insert_default();
         Ok(partial.fold(reducer, &self.context, records, panes)?)
     }

@@ -15,7 +15,11 @@ impl Scratch {
     ///
     /// # Errors
     /// Never for indices below the number of records.
-    pub fn pick(&mut self, input: BatchRef<'_>, indices: &[u32]) -> Result<BatchRef<'_>, BatchFault> {
+    pub fn pick(
+        &mut self,
+        input: BatchRef<'_>,
+        indices: &[u32],
+    ) -> Result<BatchRef<'_>, BatchFault> {
         pick_into(&mut self.batch, input, indices)
     }
 
@@ -23,10 +27,16 @@ impl Scratch {
     ///
     /// # Errors
     /// As [`Scratch::pick`].
-    pub fn keep<'a>(&'a mut self, input: BatchRef<'a>, kept: &[u8]) -> Result<BatchRef<'a>, BatchFault> {
+    pub fn keep<'a>(
+        &'a mut self,
+        input: BatchRef<'a>,
+        kept: &[u8],
+    ) -> Result<BatchRef<'a>, BatchFault> {
         let Self { indices, batch } = self;
         indices.clear();
-        indices.extend((0u32..).take(input.len()).filter(|index| tidemill_plugin::bit(kept, *index as usize)));
+        indices.extend(
+            (0u32..).take(input.len()).filter(|index| tidemill_plugin::bit(kept, *index as usize)),
+        );
         if indices.len() == input.len() { Ok(input) } else { pick_into(batch, input, indices) }
     }
 
@@ -77,7 +87,12 @@ impl<'a> Sources<'a> {
         Self { indices: Some(indices), records }
     }
 
-    fn column<'b>(&self, own: ColumnRef<'b>, input: ColumnRef<'b>, into: &'b mut Column) -> ColumnRef<'b> {
+    fn column<'b>(
+        &self,
+        own: ColumnRef<'b>,
+        input: ColumnRef<'b>,
+        into: &'b mut Column,
+    ) -> ColumnRef<'b> {
         if self.records == 0 || !own.is_empty() || input.is_empty() {
             return own;
         }
@@ -113,11 +128,21 @@ fn pick_timestamps(from: &[i64], indices: &[u32], into: &mut Vec<i64>) {
     into.extend(indices.iter().filter_map(|index| from.get(*index as usize)));
 }
 
-fn pick_into<'a>(batch: &'a mut Batch, input: BatchRef<'_>, indices: &[u32]) -> Result<BatchRef<'a>, BatchFault> {
+fn pick_into<'a>(
+    batch: &'a mut Batch,
+    input: BatchRef<'_>,
+    indices: &[u32],
+) -> Result<BatchRef<'a>, BatchFault> {
     pick_column(input.keys(), indices, &mut batch.keys);
     pick_column(input.values(), indices, &mut batch.values);
     pick_column(input.headers(), indices, &mut batch.headers);
     pick_timestamps(input.timestamps(), indices, &mut batch.timestamps);
     let Batch { keys, values, headers, timestamps } = batch;
-    BatchRef::of_records(indices.len(), keys.as_ref(), values.as_ref(), headers.as_ref(), timestamps)
+    BatchRef::of_records(
+        indices.len(),
+        keys.as_ref(),
+        values.as_ref(),
+        headers.as_ref(),
+        timestamps,
+    )
 }

@@ -18,14 +18,15 @@ use super::state::{StateOutput, StateTask, TaskState};
 use super::watermark::WatermarkState;
 use crate::broker::{BrokerError, Commit, Committed, Output, Producer, TopicPartition};
 use crate::checkpoint::{
-    CheckpointError, CheckpointStore, FileKind, MANIFEST_FORMAT, Manifest, Pointer, SourceOffset, StateFile,
+    CheckpointError, CheckpointStore, FileKind, MANIFEST_FORMAT, Manifest, Pointer, SourceOffset,
+    StateFile,
 };
 use crate::clock::Clock;
 use crate::graph::Graph;
+use crate::ingest::IngestError;
 use crate::pool::{Lane, Lost};
 use crate::progress::{SinkProgress, StateOperator};
 use crate::sinks::{FileSinks, SinkFileError};
-use crate::ingest::IngestError;
 use crate::spec::SinkOutput;
 
 /// A batch that could not be done.
@@ -181,15 +182,23 @@ impl Finisher {
     }
 
     /// Steps 4 and 5: the reducers one after the other, the tasks of each beside each other.
-    async fn run_reducers(&mut self, plan: &Arc<BatchPlan>, collected: &mut Collected) -> Result<Reduced, BatchError> {
+    async fn run_reducers(
+        &mut self,
+        plan: &Arc<BatchPlan>,
+        collected: &mut Collected,
+    ) -> Result<Reduced, BatchError> {
         let mut reduced = Reduced::default();
         for reducer in 0..self.graph.reducers.len() {
             let inputs = Arc::new(collected.take_partials(reducer));
             let held = std::mem::take(&mut self.state[reducer]);
             let tasks = (0u32..).zip(held).map(|(task, state)| {
-                let (graph, plan, inputs) = (Arc::clone(&self.graph), Arc::clone(plan), Arc::clone(&inputs));
+                let (graph, plan, inputs) =
+                    (Arc::clone(&self.graph), Arc::clone(plan), Arc::clone(&inputs));
                 let pipeline = Arc::clone(&self.pipeline);
-                self.lane.run(move || StateTask { graph: &graph, plan: &plan, pipeline: &pipeline, reducer, task }.run(state, &inputs))
+                self.lane.run(move || {
+                    StateTask { graph: &graph, plan: &plan, pipeline: &pipeline, reducer, task }
+                        .run(state, &inputs)
+                })
             });
             let mut progress = StateOperator {
                 operator_name: self.graph.reducers[reducer].name.clone(),
@@ -255,10 +264,17 @@ impl Finisher {
             time_ms: plan.time_ms,
             key_groups: self.graph.spread().key_groups,
             tasks: self.graph.spread().tasks,
-            watermarks: named.map(|(reducer, watermark)| (reducer.name.clone(), watermark.to_manifest())).collect(),
+            watermarks: named
+                .map(|(reducer, watermark)| (reducer.name.clone(), watermark.to_manifest()))
+                .collect(),
             offsets: positions.iter().map(source_offset).collect(),
             plugins: plugins_of(&self.graph),
-            state_versions: self.graph.reducers.iter().map(|node| (node.name.clone(), node.state_version)).collect(),
+            state_versions: self
+                .graph
+                .reducers
+                .iter()
+                .map(|node| (node.name.clone(), node.state_version))
+                .collect(),
             state: held.chain(deltas.iter().map(|(_, file)| file.clone())).collect(),
         }
     }
@@ -339,7 +355,10 @@ fn source_offset((at, next): &(TopicPartition, i64)) -> SourceOffset {
 /// The digest of every operator's plugin.
 #[must_use]
 pub fn plugins_of(graph: &Graph) -> BTreeMap<String, String> {
-    graph.plugins().map(|(name, operator)| (name.to_owned(), operator.plugin().digest().to_string())).collect()
+    graph
+        .plugins()
+        .map(|(name, operator)| (name.to_owned(), operator.plugin().digest().to_string()))
+        .collect()
 }
 
 /// After the commit: a crash in between loses lines, never doubles them.

@@ -74,9 +74,16 @@ impl Partial {
         }
         let Self { panes, touched, groups, accumulators, .. } = self;
         let (values, timestamps) = (records.values(), records.timestamps());
-        reducer.operator.fold(context, groups, values, timestamps, accumulators.as_ref(), |folded| {
-            store(panes, touched, folded);
-        })
+        reducer.operator.fold(
+            context,
+            groups,
+            values,
+            timestamps,
+            accumulators.as_ref(),
+            |folded| {
+                store(panes, touched, folded);
+            },
+        )
     }
 
     fn assign_groups(&mut self, records: BatchRef<'_>, panes: &[i64]) {

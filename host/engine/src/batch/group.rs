@@ -134,8 +134,9 @@ impl Groups {
     #[must_use]
     pub fn accumulator(&self, group: u32) -> Option<&[u8]> {
         let entry = &self.entries[group as usize];
-        (entry.accumulator_length != ABSENT)
-            .then(|| &self.accumulators[entry.accumulator_start..][..entry.accumulator_length as usize])
+        (entry.accumulator_length != ABSENT).then(|| {
+            &self.accumulators[entry.accumulator_start..][..entry.accumulator_length as usize]
+        })
     }
 
     /// Sets the group's accumulator; in place where its length stays.
@@ -168,7 +169,8 @@ impl Groups {
     fn drop_garbage(&mut self) {
         let mut live = Vec::with_capacity(self.accumulators.len() - self.garbage);
         for entry in self.entries.iter_mut().filter(|entry| entry.accumulator_length != ABSENT) {
-            let bytes = &self.accumulators[entry.accumulator_start..][..entry.accumulator_length as usize];
+            let bytes =
+                &self.accumulators[entry.accumulator_start..][..entry.accumulator_length as usize];
             entry.accumulator_start = live.len();
             live.extend_from_slice(bytes);
         }
@@ -202,7 +204,9 @@ fn is_key(entries: &[Entry], keys: &[u8], group: u32, key: &Key<'_>) -> bool {
 fn hash_of(seed: &foldhash::fast::RandomState, key: Option<&[u8]>, head: u64) -> u64 {
     let mut hasher = seed.build_hasher();
     match key {
-        Some(bytes) if bytes.len() <= 8 => hasher.write_u64(head ^ ((bytes.len() as u64) << 56).rotate_left(3)),
+        Some(bytes) if bytes.len() <= 8 => {
+            hasher.write_u64(head ^ ((bytes.len() as u64) << 56).rotate_left(3))
+        }
         Some(bytes) => hasher.write(bytes),
         None => hasher.write_u8(0),
     }
@@ -214,7 +218,9 @@ fn hash_of(seed: &foldhash::fast::RandomState, key: Option<&[u8]>, head: u64) ->
 fn head_of(data: &[u8], start: usize, length: usize) -> u64 {
     if let Some(Ok(eight)) = data.get(start..start + 8).map(<[u8; 8]>::try_from) {
         let unused = 8usize.saturating_sub(length) * 8;
-        return u64::from_le_bytes(eight).checked_shl(u32::try_from(unused).unwrap_or(64)).map_or(0, |kept| kept >> unused);
+        return u64::from_le_bytes(eight)
+            .checked_shl(u32::try_from(unused).unwrap_or(64))
+            .map_or(0, |kept| kept >> unused);
     }
     let mut head = [0; 8];
     let tail = &data[start..][..length.min(8)];

@@ -72,13 +72,20 @@ impl PartitionFacts {
 /// over the partitions by how much of each is unread. `turn` is the batch's number: a limit below the
 /// number of partitions goes round.
 #[must_use]
-pub fn plan_ranges(facts: &[PartitionFacts], records_max: Option<u64>, bytes_max: u64, turn: u64) -> Vec<PlannedRange> {
+pub fn plan_ranges(
+    facts: &[PartitionFacts],
+    records_max: Option<u64>,
+    bytes_max: u64,
+    turn: u64,
+) -> Vec<PlannedRange> {
     let lags: Vec<u64> = facts.iter().map(PartitionFacts::lag).collect();
     let unread: u64 = lags.iter().sum();
     let bytes: u64 = facts.iter().map(PartitionFacts::bytes_unread).fold(0, u64::saturating_add);
     let fitting = match bytes {
         all if all <= bytes_max => unread,
-        all => u64::try_from(u128::from(unread) * u128::from(bytes_max) / u128::from(all)).unwrap_or(unread).max(1),
+        all => u64::try_from(u128::from(unread) * u128::from(bytes_max) / u128::from(all))
+            .unwrap_or(unread)
+            .max(1),
     };
     let limit = records_max.map_or(fitting, |most| most.max(1).min(fitting));
     let shares = if limit >= unread { lags } else { rate::share_in_turn(limit, &lags, turn) };
@@ -98,7 +105,13 @@ pub fn plan_ranges(facts: &[PartitionFacts], records_max: Option<u64>, bytes_max
 mod tests {
     use super::*;
 
-    fn partition(partition: u32, position: i64, start: i64, end: i64, bytes: u64) -> PartitionFacts {
+    fn partition(
+        partition: u32,
+        position: i64,
+        start: i64,
+        end: i64,
+        bytes: u64,
+    ) -> PartitionFacts {
         let at = TopicPartition { topic: "t".into(), partition };
         PartitionFacts { source: 0, at, position, bounds: Bounds { start, end, bytes } }
     }

@@ -33,7 +33,13 @@ pub struct Slice {
 ///
 /// # Errors
 /// See [`TaskError`].
-pub fn run_source(graph: &Graph, plan: &BatchPlan, pipeline: &str, task: u32, slice: &Slice) -> Result<TaskOutput, TaskError> {
+pub fn run_source(
+    graph: &Graph,
+    plan: &BatchPlan,
+    pipeline: &str,
+    task: u32,
+    slice: &Slice,
+) -> Result<TaskOutput, TaskError> {
     let input = format!("{} {}..{}", slice.at, slice.offsets.start, slice.offsets.end);
     let targets = &graph.sources[slice.source].targets;
     let mut chain = Chain::new(graph, plan, pipeline, task, slice.at.partition, input.clone());
@@ -89,7 +95,8 @@ impl Columns {
 
     fn is_full(&self) -> bool {
         self.batch.timestamps.len() >= CALL_RECORDS_MAX
-            || self.batch.values.as_ref().item_bytes() + self.batch.keys.as_ref().item_bytes() >= CALL_BYTES_MAX
+            || self.batch.values.as_ref().item_bytes() + self.batch.keys.as_ref().item_bytes()
+                >= CALL_BYTES_MAX
     }
 
     fn view(&self) -> Result<BatchRef<'_>, TaskError> {

@@ -70,7 +70,12 @@ impl SinkBuffer {
     ///
     /// # Errors
     /// A record above the limit of a record batch.
-    pub fn push(&mut self, sink: &Sink, records: BatchRef<'_>, keyless: u32) -> Result<(), WriteError> {
+    pub fn push(
+        &mut self,
+        sink: &Sink,
+        records: BatchRef<'_>,
+        keyless: u32,
+    ) -> Result<(), WriteError> {
         match self {
             Self::Topic(partitions) => push_batches(partitions, sink, records, keyless),
             Self::Lines(lines) => {
@@ -88,13 +93,22 @@ impl SinkBuffer {
     #[must_use]
     pub fn finish(self, records: u64) -> SinkOutputs {
         match self {
-            Self::Lines(bytes) | Self::Json(bytes) => {
-                SinkOutputs { size: bytes.len() as u64, bytes: bytes.into(), records, ..SinkOutputs::default() }
-            }
+            Self::Lines(bytes) | Self::Json(bytes) => SinkOutputs {
+                size: bytes.len() as u64,
+                bytes: bytes.into(),
+                records,
+                ..SinkOutputs::default()
+            },
             Self::Topic(partitions) => {
-                let closed = (0u32..).zip(partitions).map(|(partition, buffer)| (partition, buffer.finish()));
+                let closed = (0u32..)
+                    .zip(partitions)
+                    .map(|(partition, buffer)| (partition, buffer.finish()));
                 let batches: Vec<_> = closed.filter(|(_, batches)| !batches.is_empty()).collect();
-                let size = batches.iter().flat_map(|(_, batches)| batches).map(|batch| batch.bytes().len() as u64).sum();
+                let size = batches
+                    .iter()
+                    .flat_map(|(_, batches)| batches)
+                    .map(|batch| batch.bytes().len() as u64)
+                    .sum();
                 SinkOutputs { batches, size, records, ..SinkOutputs::default() }
             }
         }
@@ -166,10 +180,16 @@ fn push_json(lines: &mut Vec<u8>, records: BatchRef<'_>) {
             value: values.get(index).map(String::from_utf8_lossy),
             timestamp: *timestamp,
             headers: HeaderIter::new(headers.get(index).unwrap_or_default())
-                .map(|header| (String::from_utf8_lossy(header.name), header.value.map(String::from_utf8_lossy)))
+                .map(|header| {
+                    (
+                        String::from_utf8_lossy(header.name),
+                        header.value.map(String::from_utf8_lossy),
+                    )
+                })
                 .collect(),
         };
-        serde_json::to_writer(&mut *lines, &record).expect("a record of strings and numbers is JSON");
+        serde_json::to_writer(&mut *lines, &record)
+            .expect("a record of strings and numbers is JSON");
         lines.push(b'\n');
     }
 }

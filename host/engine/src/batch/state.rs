@@ -99,7 +99,11 @@ impl<'g> StateTask<'g> {
     ///
     /// # Errors
     /// See [`TaskError`]; the state is lost then.
-    pub fn run(&self, mut state: TaskState, inputs: &[Arc<Routed>]) -> Result<StateOutput, TaskError> {
+    pub fn run(
+        &self,
+        mut state: TaskState,
+        inputs: &[Arc<Routed>],
+    ) -> Result<StateOutput, TaskError> {
         let mut chain = self.chain();
         state.batch += 1;
         let changed = self.merge_inputs(&chain, &mut state, inputs)?;
@@ -116,7 +120,11 @@ impl<'g> StateTask<'g> {
             }
             Some((windowing, _)) => {
                 let watermarks = self.plan.watermarks[self.reducer];
-                let closing = windowing.closing(state.panes.keys().copied(), watermarks.late, watermarks.evict);
+                let closing = windowing.closing(
+                    state.panes.keys().copied(),
+                    watermarks.late,
+                    watermarks.evict,
+                );
                 for window in closing {
                     let totals = self.window_totals(&chain, &state, windowing, window)?;
                     self.emit(&mut chain, &totals, &totals.sorted_by_key(), Some(window))?;
@@ -127,11 +135,22 @@ impl<'g> StateTask<'g> {
         }
         for (pane, group) in &changed {
             if let Some(groups) = state.panes.get(pane) {
-                delta.set(*pane, groups.key(*group), groups.accumulator(*group).unwrap_or_default());
+                delta.set(
+                    *pane,
+                    groups.key(*group),
+                    groups.accumulator(*group).unwrap_or_default(),
+                );
             }
         }
         let delta = if delta.is_empty() { Vec::new() } else { delta.finish() };
-        Ok(StateOutput { state, output: chain.finish(0), delta, updated: changed.len() as u64, removed, next_end })
+        Ok(StateOutput {
+            state,
+            output: chain.finish(0),
+            delta,
+            updated: changed.len() as u64,
+            removed,
+            next_end,
+        })
     }
 
     fn node(&self) -> &'g Reducer {
@@ -144,7 +163,12 @@ impl<'g> StateTask<'g> {
     }
 
     /// Merges and gives back the touched groups, in order of first occurrence.
-    fn merge_inputs(&self, chain: &Chain<'g>, state: &mut TaskState, inputs: &[Arc<Routed>]) -> Result<Vec<(i64, u32)>, TaskError> {
+    fn merge_inputs(
+        &self,
+        chain: &Chain<'g>,
+        state: &mut TaskState,
+        inputs: &[Arc<Routed>],
+    ) -> Result<Vec<(i64, u32)>, TaskError> {
         let mut changed = Vec::new();
         let mut merges = Merges::default();
         for routed in inputs {
@@ -162,16 +186,25 @@ impl<'g> StateTask<'g> {
                     Some(left) => merges.push((start, into), left, accumulator),
                 }
                 if merges.is_full() {
-                    self.merge(chain, &mut merges, |(pane, group), merged| set(state, pane, group, merged))?;
+                    self.merge(chain, &mut merges, |(pane, group), merged| {
+                        set(state, pane, group, merged)
+                    })?;
                 }
             }
             // A group occurs once in a partial, so its merges wait for no other of the same partial.
-            self.merge(chain, &mut merges, |(pane, group), merged| set(state, pane, group, merged))?;
+            self.merge(chain, &mut merges, |(pane, group), merged| {
+                set(state, pane, group, merged)
+            })?;
         }
         Ok(changed)
     }
 
-    fn merge<T: Copy>(&self, chain: &Chain<'g>, merges: &mut Merges<T>, mut store: impl FnMut(T, &[u8])) -> Result<(), TaskError> {
+    fn merge<T: Copy>(
+        &self,
+        chain: &Chain<'g>,
+        merges: &mut Merges<T>,
+        mut store: impl FnMut(T, &[u8]),
+    ) -> Result<(), TaskError> {
         if merges.targets.is_empty() {
             return Ok(());
         }
@@ -186,7 +219,13 @@ impl<'g> StateTask<'g> {
     }
 
     /// The accumulators of a window: of its only pane, or merged over its panes in order of time.
-    fn window_totals<'s>(&self, chain: &Chain<'g>, state: &'s TaskState, windowing: &Windowing, window: Window) -> Result<Cow<'s, Groups>, TaskError> {
+    fn window_totals<'s>(
+        &self,
+        chain: &Chain<'g>,
+        state: &'s TaskState,
+        windowing: &Windowing,
+        window: Window,
+    ) -> Result<Cow<'s, Groups>, TaskError> {
         let mut panes = windowing.panes_of(window).filter_map(|start| state.panes.get(&start));
         let first = panes.next();
         let mut rest = panes.peekable();
@@ -205,7 +244,9 @@ impl<'g> StateTask<'g> {
                     Some(left) => merges.push(into, left, accumulator),
                 }
                 if merges.is_full() {
-                    self.merge(chain, &mut merges, |group, merged| totals.set_accumulator(group, merged))?;
+                    self.merge(chain, &mut merges, |group, merged| {
+                        totals.set_accumulator(group, merged)
+                    })?;
                 }
             }
             self.merge(chain, &mut merges, |group, merged| totals.set_accumulator(group, merged))?;
@@ -213,7 +254,13 @@ impl<'g> StateTask<'g> {
         Ok(Cow::Owned(totals))
     }
 
-    fn emit(&self, chain: &mut Chain<'g>, groups: &Groups, emitted: &[u32], window: Option<Window>) -> Result<(), TaskError> {
+    fn emit(
+        &self,
+        chain: &mut Chain<'g>,
+        groups: &Groups,
+        emitted: &[u32],
+        window: Option<Window>,
+    ) -> Result<(), TaskError> {
         let reducer = self.node();
         let mut keys = Column::new();
         let mut accumulators = Column::new();
@@ -226,11 +273,17 @@ impl<'g> StateTask<'g> {
             }
             let windows = window.map_or(Vec::new(), |window| vec![window; part.len()]);
             let context = *chain.context();
-            reducer.operator.finish(&context, keys.as_ref(), &windows, accumulators.as_ref(), |finished| {
-                let defaults = Defaults::new(self.plan, window, part.len());
-                let results = defaults.fill(keys.as_ref(), finished)?;
-                chain.send(&reducer.targets, results)
-            })??;
+            reducer.operator.finish(
+                &context,
+                keys.as_ref(),
+                &windows,
+                accumulators.as_ref(),
+                |finished| {
+                    let defaults = Defaults::new(self.plan, window, part.len());
+                    let results = defaults.fill(keys.as_ref(), finished)?;
+                    chain.send(&reducer.targets, results)
+                },
+            )??;
         }
         Ok(())
     }
@@ -243,8 +296,14 @@ fn set(state: &mut TaskState, pane: i64, group: u32, accumulator: &[u8]) {
 }
 
 /// Drops the panes that no open window holds; gives back how many accumulators went.
-fn evict(state: &mut TaskState, windowing: &Windowing, watermark: Option<i64>, delta: &mut StateWriter) -> u64 {
-    let closed: Vec<i64> = state.panes.keys().copied().filter(|pane| windowing.is_closed(*pane, watermark)).collect();
+fn evict(
+    state: &mut TaskState,
+    windowing: &Windowing,
+    watermark: Option<i64>,
+    delta: &mut StateWriter,
+) -> u64 {
+    let closed: Vec<i64> =
+        state.panes.keys().copied().filter(|pane| windowing.is_closed(*pane, watermark)).collect();
     let mut removed = 0;
     for pane in closed {
         removed += state.panes.remove(&pane).map_or(0, |groups| groups.len() as u64);
@@ -301,8 +360,14 @@ impl Defaults {
         Self { timestamps: vec![time; records], headers }
     }
 
-    fn fill<'a>(&'a self, keys: tidemill_plugin::ColumnRef<'a>, finished: BatchRef<'a>) -> Result<BatchRef<'a>, TaskError> {
-        let or = |own: tidemill_plugin::ColumnRef<'a>, default| if own.is_empty() { default } else { own };
+    fn fill<'a>(
+        &'a self,
+        keys: tidemill_plugin::ColumnRef<'a>,
+        finished: BatchRef<'a>,
+    ) -> Result<BatchRef<'a>, TaskError> {
+        let or = |own: tidemill_plugin::ColumnRef<'a>, default| {
+            if own.is_empty() { default } else { own }
+        };
         Ok(BatchRef::of_records(
             self.timestamps.len(),
             or(finished.keys(), keys),
@@ -315,7 +380,8 @@ impl Defaults {
 
 /// `window-start` and `window-end`, decimal milliseconds, in Kafka's record-header encoding.
 fn window_headers(window: Window) -> Vec<u8> {
-    let headers = [("window-start", window.start.to_string()), ("window-end", window.end.to_string())];
+    let headers =
+        [("window-start", window.start.to_string()), ("window-end", window.end.to_string())];
     let mut encoded = Vec::new();
     // All lengths are below 64, so each is one byte: a zigzag varint is twice the number.
     encoded.push(headers.len() as u8 * 2);
@@ -338,8 +404,12 @@ mod tests {
     fn window_headers_are_kafka_headers() {
         let encoded = window_headers(Window { start: i64::MIN, end: 60_000 });
         assert!(HeaderIter::is_well_formed(&encoded));
-        let headers: Vec<_> = HeaderIter::new(&encoded).map(|header| (header.name, header.value.unwrap())).collect();
+        let headers: Vec<_> =
+            HeaderIter::new(&encoded).map(|header| (header.name, header.value.unwrap())).collect();
         let start = i64::MIN.to_string();
-        assert_eq!(headers, [(&b"window-start"[..], start.as_bytes()), (&b"window-end"[..], &b"60000"[..])]);
+        assert_eq!(
+            headers,
+            [(&b"window-start"[..], start.as_bytes()), (&b"window-end"[..], &b"60000"[..])]
+        );
     }
 }

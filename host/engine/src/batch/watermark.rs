@@ -48,28 +48,35 @@ impl WatermarkState {
     /// As it was at a checkpoint, whose inputs count as heard at `time_ms`.
     #[must_use]
     pub fn from_manifest(saved: &OperatorWatermark, time_ms: i64) -> Self {
-        let heard = |event_time: &i64| InputClock { event_time: Some(*event_time), heard_at_ms: time_ms };
-        let inputs = saved.inputs.iter().map(|(name, event_time)| (name.clone(), heard(event_time)));
+        let heard =
+            |event_time: &i64| InputClock { event_time: Some(*event_time), heard_at_ms: time_ms };
+        let inputs =
+            saved.inputs.iter().map(|(name, event_time)| (name.clone(), heard(event_time)));
         Self { inputs: inputs.collect(), current: saved.current_ms }
     }
 
     /// As a checkpoint keeps it.
     #[must_use]
     pub fn to_manifest(&self) -> OperatorWatermark {
-        let heard = self.inputs.iter().filter_map(|(name, clock)| Some((name.clone(), clock.event_time?)));
+        let heard =
+            self.inputs.iter().filter_map(|(name, clock)| Some((name.clone(), clock.event_time?)));
         OperatorWatermark { current_ms: self.current, inputs: heard.collect() }
     }
 
     /// Waits for `input`, if it did not yet.
     pub fn expect(&mut self, input: &str, time_ms: i64) {
         if !self.inputs.contains_key(input) {
-            self.inputs.insert(input.to_owned(), InputClock { event_time: None, heard_at_ms: time_ms });
+            self.inputs
+                .insert(input.to_owned(), InputClock { event_time: None, heard_at_ms: time_ms });
         }
     }
 
     /// Takes note of an event time that came from `input`.
     pub fn hear(&mut self, input: &str, event_time: i64, time_ms: i64) {
-        let clock = self.inputs.entry(input.to_owned()).or_insert(InputClock { event_time: None, heard_at_ms: time_ms });
+        let clock = self
+            .inputs
+            .entry(input.to_owned())
+            .or_insert(InputClock { event_time: None, heard_at_ms: time_ms });
         clock.event_time = clock.event_time.max(Some(event_time));
         clock.heard_at_ms = time_ms;
     }
@@ -110,7 +117,10 @@ mod tests {
     #[test]
     fn an_idle_or_drained_input_is_set_aside() {
         let silent = state(&[("a", Some(100), IDLE_AFTER_MS), ("b", None, 0)], Some(5));
-        assert_eq!(silent.next(10, IDLE_AFTER_MS, |_| false), Watermarks { late: Some(5), evict: Some(90) });
+        assert_eq!(
+            silent.next(10, IDLE_AFTER_MS, |_| false),
+            Watermarks { late: Some(5), evict: Some(90) }
+        );
         assert_eq!(silent.next(10, 0, |name| name == "b").evict, Some(90));
     }
 

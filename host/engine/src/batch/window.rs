@@ -51,7 +51,12 @@ impl Windowing {
 
     /// The windows over `panes` that `after` closes and `before` had not, in order of their start.
     #[must_use]
-    pub fn closing(&self, panes: impl Iterator<Item = i64>, before: Option<i64>, after: Option<i64>) -> Vec<Window> {
+    pub fn closing(
+        &self,
+        panes: impl Iterator<Item = i64>,
+        before: Option<i64>,
+        after: Option<i64>,
+    ) -> Vec<Window> {
         let Some(after) = after else { return Vec::new() };
         let starts: BTreeSet<i64> = panes
             .flat_map(|pane| self.starts_over(pane))
@@ -60,7 +65,10 @@ impl Windowing {
                 end <= after && before.is_none_or(|before| end > before)
             })
             .collect();
-        starts.into_iter().map(|start| Window { start, end: start.saturating_add(self.size) }).collect()
+        starts
+            .into_iter()
+            .map(|start| Window { start, end: start.saturating_add(self.size) })
+            .collect()
     }
 
     /// The starts of the panes of a window, rising.
@@ -71,7 +79,11 @@ impl Windowing {
 
     /// The earliest end of a window over `panes` that is still open at `watermark`.
     #[must_use]
-    pub fn next_end(&self, panes: impl Iterator<Item = i64>, watermark: Option<i64>) -> Option<i64> {
+    pub fn next_end(
+        &self,
+        panes: impl Iterator<Item = i64>,
+        watermark: Option<i64>,
+    ) -> Option<i64> {
         panes
             .flat_map(|pane| self.starts_over(pane))
             .map(|start| start.saturating_add(self.size))
@@ -114,8 +126,14 @@ mod tests {
         assert_eq!(windows.pane_of(59), 0);
         assert_eq!(windows.pane_of(60), 60);
         assert_eq!(windows.pane_of(-1), -60);
-        assert_eq!(spans(&windows.closing([0, 60, 120].into_iter(), None, Some(120))), [(0, 60), (60, 120)]);
-        assert_eq!(spans(&windows.closing([0, 60, 120].into_iter(), Some(60), Some(120))), [(60, 120)]);
+        assert_eq!(
+            spans(&windows.closing([0, 60, 120].into_iter(), None, Some(120))),
+            [(0, 60), (60, 120)]
+        );
+        assert_eq!(
+            spans(&windows.closing([0, 60, 120].into_iter(), Some(60), Some(120))),
+            [(60, 120)]
+        );
         assert!(windows.closing([0].into_iter(), None, None).is_empty());
     }
 
@@ -126,8 +144,14 @@ mod tests {
         assert_eq!(windows.last_end(20), 50);
         assert_eq!(windows.last_end(10), 30);
         // Pane 20 lies in the windows 0..30 and 20..50.
-        assert_eq!(spans(&windows.closing([20].into_iter(), None, Some(1000))), [(0, 30), (20, 50)]);
-        assert_eq!(windows.panes_of(Window { start: 20, end: 50 }).collect::<Vec<_>>(), [20, 30, 40]);
+        assert_eq!(
+            spans(&windows.closing([20].into_iter(), None, Some(1000))),
+            [(0, 30), (20, 50)]
+        );
+        assert_eq!(
+            windows.panes_of(Window { start: 20, end: 50 }).collect::<Vec<_>>(),
+            [20, 30, 40]
+        );
         assert_eq!(windows.next_end([20].into_iter(), Some(30)), Some(50));
         assert_eq!(windows.next_end([20].into_iter(), Some(50)), None);
     }
@@ -147,10 +171,16 @@ mod tests {
             let windows = Windowing::new(size, slide);
             for timestamp in -100..100 {
                 let pane = windows.pane_of(timestamp);
-                let found: Vec<i64> =
-                    windows.closing([pane].into_iter(), None, Some(i64::MAX)).iter().map(|window| window.start).collect();
-                let expected: Vec<i64> =
-                    (-300..300).filter(|start| start % slide == 0 && (*start..start + size).contains(&timestamp)).collect();
+                let found: Vec<i64> = windows
+                    .closing([pane].into_iter(), None, Some(i64::MAX))
+                    .iter()
+                    .map(|window| window.start)
+                    .collect();
+                let expected: Vec<i64> = (-300..300)
+                    .filter(|start| {
+                        start % slide == 0 && (*start..start + size).contains(&timestamp)
+                    })
+                    .collect();
                 assert_eq!(found, expected, "size {size} slide {slide} timestamp {timestamp}");
             }
         }

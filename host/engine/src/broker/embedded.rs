@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tidemill_log::{
-    Blocking, CommittedOffset, Isolation, Log, Offset, PartitionId, TopicConfig, TopicName,
-    TransactionError,
+    Blocking, CommittedOffset, Isolation, Log, Offset, PartitionId, TopicConfig, TopicError,
+    TopicName, TransactionError,
 };
 
 use super::{Bounds, Broker, BrokerError, Commit, Committed, Fetched, Producer, TopicPartition};
@@ -57,6 +57,16 @@ impl Broker for Embedded {
         Ok(partitions)
     }
 
+    async fn delete_topic(&self, topic: &str) -> Result<(), BrokerError> {
+        let Ok(name) = TopicName::new(topic) else { return Ok(()) };
+        match self.log.delete_topic(&name).await {
+            Ok(()) | Err(TopicError::Unknown { .. }) => Ok(()),
+            Err(error) => {
+                Err(failed(format!("delete topic `{topic}`"), error.is_retryable(), error))
+            }
+        }
+    }
+
     async fn bounds(&self, topic: &str) -> Result<Vec<Bounds>, BrokerError> {
         let unknown = || BrokerError::Unknown { topic: topic.to_owned(), partition: 0 };
         let name = TopicName::new(topic).map_err(|_| unknown())?;
@@ -97,7 +107,10 @@ impl Broker for Embedded {
         Ok(Fetched { batches, next: fetched.next.get() })
     }
 
-    async fn wait_for_records(&self, positions: &[(TopicPartition, i64)]) -> Result<(), BrokerError> {
+    async fn wait_for_records(
+        &self,
+        positions: &[(TopicPartition, i64)],
+    ) -> Result<(), BrokerError> {
         let mut waits = Vec::new();
         for (at, position) in positions {
             let mut offsets = self.log.subscribe(&name_of(at)?).map_err(|_| unknown(at))?;
@@ -159,8 +172,10 @@ impl Producer for EmbeddedProducer {
         if self.generations.lock().get(&self.transactional_id) != Some(&self.generation) {
             return Err(BrokerError::Fenced { transactional_id: self.transactional_id.clone() });
         }
-        let failed = |action: &str, error| transaction_failed(&self.transactional_id, action, error);
-        let mut transaction = self.log.begin(&self.transactional_id).await.map_err(|error| failed("begin", error))?;
+        let failed =
+            |action: &str, error| transaction_failed(&self.transactional_id, action, error);
+        let mut transaction =
+            self.log.begin(&self.transactional_id).await.map_err(|error| failed("begin", error))?;
         for output in commit.outputs {
             let to = name_of(&output.to)?;
             for batch in output.batches {
@@ -169,16 +184,22 @@ impl Producer for EmbeddedProducer {
         }
         let mut offsets = Vec::new();
         for position in commit.offsets {
-            offsets.push((name_of(&position.at)?, CommittedOffset::new(Offset::new(position.offset), position.metadata)));
+            offsets.push((
+                name_of(&position.at)?,
+                CommittedOffset::new(Offset::new(position.offset), position.metadata),
+            ));
         }
-        transaction.commit_offsets(&commit.group, offsets).await.map_err(|error| failed("commit offsets in", error))?;
+        transaction
+            .commit_offsets(&commit.group, offsets)
+            .await
+            .map_err(|error| failed("commit offsets in", error))?;
         transaction.commit().await.map_err(|error| failed("commit", error))?;
         Ok(())
     }
 }
 
 fn name_of(at: &TopicPartition) -> Result<tidemill_log::TopicPartition, BrokerError> {
-    let topic = TopicName::new(&*at.topic).map_err(|_| unknown(at))?;
+    let topic = TopicName::new(&at.topic).map_err(|_| unknown(at))?;
     Ok(tidemill_log::TopicPartition { topic, partition: PartitionId::new(at.partition) })
 }
 
@@ -191,6 +212,10 @@ fn transaction_failed(id: &str, action: &str, error: TransactionError) -> Broker
     failed(format!("{action} transaction `{id}`"), retryable, error)
 }
 
-fn failed(action: String, retryable: bool, source: impl std::error::Error + Send + Sync + 'static) -> BrokerError {
+fn failed(
+    action: String,
+    retryable: bool,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> BrokerError {
     BrokerError::Log { action, retryable, source: Box::new(source) }
 }

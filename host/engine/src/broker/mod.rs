@@ -142,14 +142,26 @@ pub trait Broker: Send + Sync + 'static {
     /// Creates the topic unless it is there; gives back how many partitions it has.
     async fn ensure_topic(&self, topic: &str, partitions: u32) -> Result<u32, BrokerError>;
 
+    /// Deletes the topic and its records; nothing there is fine.
+    async fn delete_topic(&self, topic: &str) -> Result<(), BrokerError>;
+
     /// What can be read of each partition of a topic just now.
     async fn bounds(&self, topic: &str) -> Result<Vec<Bounds>, BrokerError>;
 
     /// Reads committed records from `from` up to `to`, about `bytes_max` bytes and at least one batch.
-    async fn fetch(&self, at: &TopicPartition, from: i64, to: i64, bytes_max: usize) -> Result<Fetched, BrokerError>;
+    async fn fetch(
+        &self,
+        at: &TopicPartition,
+        from: i64,
+        to: i64,
+        bytes_max: usize,
+    ) -> Result<Fetched, BrokerError>;
 
     /// Returns once one of the partitions has records at or after its offset. Cancel safe.
-    async fn wait_for_records(&self, positions: &[(TopicPartition, i64)]) -> Result<(), BrokerError>;
+    async fn wait_for_records(
+        &self,
+        positions: &[(TopicPartition, i64)],
+    ) -> Result<(), BrokerError>;
 
     /// The group's positions.
     async fn committed(&self, group: &str) -> Result<Vec<Committed>, BrokerError>;

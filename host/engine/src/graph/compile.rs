@@ -12,7 +12,8 @@ use tidemill_plugin::{
 use crate::batch::window::Windowing;
 use crate::broker::{Broker, BrokerError};
 use crate::spec::{
-    Input, OperatorSpec, ParamValue, PipelineSpec, Place, SinkOutput, SourceInput, SpecError, WindowTime,
+    Input, OperatorSpec, ParamValue, PipelineSpec, Place, SinkOutput, SourceInput, SpecError,
+    WindowTime,
 };
 
 use super::{Graph, Kind, Reducer, Sink, Source, Spread, Stateless, Target, WindowClock};
@@ -71,9 +72,13 @@ pub async fn compile(
     let mut operators = Vec::new();
     let mut reducers: Vec<Option<Reducer>> = Vec::new();
     reducers.resize_with(places.reducers, || None);
-    for (index, (node, Loaded { plugin, operator })) in spec.operators.iter().zip(loaded).enumerate() {
+    for (index, (node, Loaded { plugin, operator })) in
+        spec.operators.iter().zip(loaded).enumerate()
+    {
         match places.operators[index] {
-            Target::Reducer(place) => reducers[place] = Some(reducer(spec, index, node, &plugin, operator, &places)),
+            Target::Reducer(place) => {
+                reducers[place] = Some(reducer(spec, index, node, &plugin, operator, &places))
+            }
             _ => operators.push(stateless(spec, node, &plugin, operator, &places)),
         }
     }
@@ -135,15 +140,27 @@ fn grants(spec: &PipelineSpec, index: usize, node: &OperatorSpec) -> Result<Gran
             "metrics" => grants.metrics = true,
             unknown => {
                 let hint = Some("grants are `logging` and `metrics`".to_owned());
-                return Err(SpecError::at(spec, &Place::Grant(index, place), format!("there is no grant `{unknown}`"), hint));
+                return Err(SpecError::at(
+                    spec,
+                    &Place::Grant(index, place),
+                    format!("there is no grant `{unknown}`"),
+                    hint,
+                ));
             }
         }
     }
     Ok(grants)
 }
 
-fn check_world(spec: &PipelineSpec, index: usize, node: &OperatorSpec, plugin: &Plugin) -> Result<(), SpecError> {
-    let refuse = |place, message: String, hint: &str| Err(SpecError::at(spec, &place, message, Some(hint.to_owned())));
+fn check_world(
+    spec: &PipelineSpec,
+    index: usize,
+    node: &OperatorSpec,
+    plugin: &Plugin,
+) -> Result<(), SpecError> {
+    let refuse = |place, message: String, hint: &str| {
+        Err(SpecError::at(spec, &place, message, Some(hint.to_owned())))
+    };
     match plugin.world() {
         World::Transform | World::Filter if node.window.is_some() => refuse(
             Place::Window(index),
@@ -183,7 +200,8 @@ impl Places {
         for (place, index) in reducers.iter().enumerate() {
             operators[*index] = Target::Reducer(place);
         }
-        let stateless = (0..operators.len()).filter(|index| !is_reducer(*index)).collect::<Vec<_>>();
+        let stateless =
+            (0..operators.len()).filter(|index| !is_reducer(*index)).collect::<Vec<_>>();
         for (place, index) in stateless.into_iter().enumerate() {
             operators[index] = Target::Operator(place);
         }
@@ -196,7 +214,13 @@ impl Places {
         }
         for (index, node) in spec.sinks.iter().enumerate() {
             for (input, from) in node.inputs.iter().enumerate() {
-                places.connect(spec, plugins, from, Target::Sink(index), Place::SinkInput(index, input))?;
+                places.connect(
+                    spec,
+                    plugins,
+                    from,
+                    Target::Sink(index),
+                    Place::SinkInput(index, input),
+                )?;
             }
         }
         Ok(places)
@@ -215,7 +239,9 @@ impl Places {
             return Ok(());
         }
         // The file was checked: every input exists.
-        let Some(index) = spec.operators.iter().position(|node| node.name == from.node) else { return Ok(()) };
+        let Some(index) = spec.operators.iter().position(|node| node.name == from.node) else {
+            return Ok(());
+        };
         let port = port_of(spec, index, &plugins[index].plugin, from, place)?;
         self.edges.push((spec.sources.len() + index, port, to));
         Ok(())
@@ -256,7 +282,8 @@ fn topological(spec: &PipelineSpec) -> Vec<usize> {
     let index_of = |name: &str| spec.operators.iter().position(|node| node.name == name);
     while placed.len() < spec.operators.len() {
         let ready = (0..spec.operators.len()).find(|index| {
-            let mut inputs = spec.operators[*index].inputs.iter().filter_map(|input| index_of(&input.node));
+            let mut inputs =
+                spec.operators[*index].inputs.iter().filter_map(|input| index_of(&input.node));
             !placed.contains(index) && inputs.all(|input| placed.contains(&input))
         });
         // The file was checked: there is no cycle.
@@ -266,7 +293,11 @@ fn topological(spec: &PipelineSpec) -> Vec<usize> {
     placed
 }
 
-async fn sources(spec: &PipelineSpec, places: &Places, broker: &dyn Broker) -> Result<Vec<Source>, CompileError> {
+async fn sources(
+    spec: &PipelineSpec,
+    places: &Places,
+    broker: &dyn Broker,
+) -> Result<Vec<Source>, CompileError> {
     let mut sources = Vec::new();
     for (index, source) in spec.sources.iter().enumerate() {
         let (topic, partitions) = match &source.input {
@@ -285,7 +316,8 @@ async fn sources(spec: &PipelineSpec, places: &Places, broker: &dyn Broker) -> R
             }
         };
         if let Some(other) = sources.iter().find(|other: &&Source| *other.topic == *topic) {
-            let message = format!("`{}` reads topic `{topic}`, and so does `{}`", source.name, other.name);
+            let message =
+                format!("`{}` reads topic `{topic}`, and so does `{}`", source.name, other.name);
             let hint = format!("name `{}` as the input of both", other.name);
             return Err(SpecError::at(spec, &Place::SourceInput(index), message, Some(hint)).into());
         }
@@ -300,11 +332,17 @@ async fn sources(spec: &PipelineSpec, places: &Places, broker: &dyn Broker) -> R
     Ok(sources)
 }
 
-async fn sinks(spec: &PipelineSpec, default: u32, broker: &dyn Broker) -> Result<Vec<Sink>, CompileError> {
+async fn sinks(
+    spec: &PipelineSpec,
+    default: u32,
+    broker: &dyn Broker,
+) -> Result<Vec<Sink>, CompileError> {
     let mut sinks = Vec::new();
     for sink in &spec.sinks {
         let partitions = match &sink.output {
-            SinkOutput::Topic { name, partitions } => broker.ensure_topic(name, partitions.unwrap_or(default)).await?,
+            SinkOutput::Topic { name, partitions } => {
+                broker.ensure_topic(name, partitions.unwrap_or(default)).await?
+            }
             SinkOutput::Print | SinkOutput::Files(_) => 0,
         };
         sinks.push(Sink { name: sink.name.clone(), output: sink.output.clone(), partitions });
@@ -312,8 +350,14 @@ async fn sinks(spec: &PipelineSpec, default: u32, broker: &dyn Broker) -> Result
     Ok(sinks)
 }
 
-fn configure(spec: &PipelineSpec, index: usize, node: &OperatorSpec, plugin: &Arc<Plugin>) -> Result<Operator, SpecError> {
-    let settings: Settings = node.params.iter().map(|(name, value)| (name.clone(), setting(value))).collect();
+fn configure(
+    spec: &PipelineSpec,
+    index: usize,
+    node: &OperatorSpec,
+    plugin: &Arc<Plugin>,
+) -> Result<Operator, SpecError> {
+    let settings: Settings =
+        node.params.iter().map(|(name, value)| (name.clone(), setting(value))).collect();
     let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
     let limits = Limits {
         memory_bytes_max: bytes(node.limits.memory),
@@ -325,7 +369,9 @@ fn configure(spec: &PipelineSpec, index: usize, node: &OperatorSpec, plugin: &Ar
         let hint = error.hint();
         let (place, message) = match &error {
             ConfigureError::Settings { cause, .. } => (place_of(index, cause), cause.to_string()),
-            ConfigureError::Start { cause, .. } => (Place::Operator(index), format!("{error}: {cause}")),
+            ConfigureError::Start { cause, .. } => {
+                (Place::Operator(index), format!("{error}: {cause}"))
+            }
             _ => (Place::Operator(index), error.to_string()),
         };
         SpecError::at(spec, &place, message, hint)
@@ -334,7 +380,9 @@ fn configure(spec: &PipelineSpec, index: usize, node: &OperatorSpec, plugin: &Ar
 
 fn place_of(index: usize, error: &SettingsError) -> Place {
     match error {
-        SettingsError::Unknown { name, .. } | SettingsError::WrongKind { name, .. } => Place::Param(index, name.clone()),
+        SettingsError::Unknown { name, .. } | SettingsError::WrongKind { name, .. } => {
+            Place::Param(index, name.clone())
+        }
         _ => Place::Operator(index),
     }
 }

@@ -83,7 +83,13 @@ enum Next {
 
 impl Batches {
     /// A pipeline that has restored and not run a batch yet.
-    pub(super) fn new(pipeline: &Pipeline, graph: &Arc<Graph>, group: String, producer: Box<dyn Producer>, restored: Restored) -> Self {
+    pub(super) fn new(
+        pipeline: &Pipeline,
+        graph: &Arc<Graph>,
+        group: String,
+        producer: Box<dyn Producer>,
+        restored: Restored,
+    ) -> Self {
         let Pipeline { spec, host, report, .. } = pipeline;
         let name: Arc<str> = spec.name.as_str().into();
         let next_batch = restored.last.as_ref().map_or(0, |(pointer, _)| pointer.batch + 1);
@@ -91,10 +97,12 @@ impl Batches {
             report.restored(pointer.batch);
         }
         let watermarks = expected_inputs(graph, &restored.watermarks, host.clock.now_ms());
-        let next_ends = graph.reducers.iter().zip(&restored.state).zip(&watermarks).map(|((reducer, tasks), watermark)| {
-            let (windowing, _) = reducer.window.as_ref()?;
-            tasks.iter().filter_map(|state| state.next_end(windowing, watermark.current)).min()
-        });
+        let next_ends = graph.reducers.iter().zip(&restored.state).zip(&watermarks).map(
+            |((reducer, tasks), watermark)| {
+                let (windowing, _) = reducer.window.as_ref()?;
+                tasks.iter().filter_map(|state| state.next_end(windowing, watermark.current)).min()
+            },
+        );
         let next_ends = next_ends.collect();
         let interval_ms = match spec.trigger {
             Trigger::Interval(interval) => u64::try_from(interval.as_millis()).unwrap_or(u64::MAX),
@@ -144,7 +152,11 @@ impl Batches {
     }
 
     /// Runs batches until the trigger or a person ends it.
-    pub(super) async fn run(mut self, ingests: &[Ingest], stop: &mut watch::Receiver<bool>) -> Result<End, BatchError> {
+    pub(super) async fn run(
+        mut self,
+        ingests: &[Ingest],
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<End, BatchError> {
         if self.ends() {
             let drained = try_join_all(ingests.iter().map(Ingest::drain));
             tokio::select! {
@@ -163,7 +175,11 @@ impl Batches {
         Ok(ended)
     }
 
-    async fn run_batches(&mut self, ingests: &[Ingest], stop: &mut watch::Receiver<bool>) -> Result<End, BatchError> {
+    async fn run_batches(
+        &mut self,
+        ingests: &[Ingest],
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<End, BatchError> {
         loop {
             if let Some(error) = ingests.iter().find_map(Ingest::failure) {
                 return Err(error.into());
@@ -226,14 +242,20 @@ impl Batches {
 
     fn windows_are_due(&self, facts: &[PartitionFacts]) -> bool {
         let watermarks = self.source_side.next_watermarks(self.host.clock.now_ms(), facts);
-        let due = |(end, watermark): (&Option<i64>, &Watermarks)| end.is_some_and(|end| watermark.evict >= Some(end));
+        let due = |(end, watermark): (&Option<i64>, &Watermarks)| {
+            end.is_some_and(|end| watermark.evict >= Some(end))
+        };
         self.next_ends.iter().zip(&watermarks).any(due)
     }
 
     /// Until there are records, or it is time to look at the windows again, or to stop.
     async fn wait(&self, stop: &mut watch::Receiver<bool>) -> Result<(), BatchError> {
-        let positions: Vec<_> =
-            self.source_side.positions.iter().map(|position| (position.at.clone(), position.next)).collect();
+        let positions: Vec<_> = self
+            .source_side
+            .positions
+            .iter()
+            .map(|position| (position.at.clone(), position.next))
+            .collect();
         let windows_open = self.next_ends.iter().any(Option::is_some);
         tokio::select! {
             woken = self.host.broker.wait_for_records(&positions) => woken?,
@@ -246,14 +268,20 @@ impl Batches {
     async fn batch(&mut self, facts: &Facts, flush: bool) -> Result<(), BatchError> {
         let began = self.host.clock.monotonic();
         // Only a batch that nothing but the one before held up came late.
-        let late_by = if std::mem::take(&mut self.waited) { Duration::ZERO } else { began.saturating_sub(self.due_at) };
+        let late_by = if std::mem::take(&mut self.waited) {
+            Duration::ZERO
+        } else {
+            began.saturating_sub(self.due_at)
+        };
         let since_last = self.planned_at.replace(began).map(|last| began.saturating_sub(last));
         if let Trigger::Interval(interval) = self.trigger {
             self.due_at = began + interval;
         }
         let mut durations = Durations { latest_offset: millis(facts.took), ..Durations::default() };
-        let plan = self.persisted(self.source_side.plan(&facts.partitions, flush), &mut durations).await?;
-        durations.query_planning = millis(self.host.clock.monotonic() - began) - durations.wal_commit;
+        let plan =
+            self.persisted(self.source_side.plan(&facts.partitions, flush), &mut durations).await?;
+        durations.query_planning =
+            millis(self.host.clock.monotonic() - began) - durations.wal_commit;
         let ahead = self.source_side.run(plan, durations, began).await?;
         self.settle().await?;
         self.start_finishing(ahead, late_by, since_last);
@@ -262,7 +290,11 @@ impl Batches {
 
     /// A sink outside the log must get the same records again after a crash, so the plan is made
     /// durable before it runs; one that is there already, from before a crash, wins.
-    async fn persisted(&self, plan: BatchPlan, durations: &mut Durations) -> Result<BatchPlan, BatchError> {
+    async fn persisted(
+        &self,
+        plan: BatchPlan,
+        durations: &mut Durations,
+    ) -> Result<BatchPlan, BatchError> {
         if !self.source_side.graph.has_outside_sink() {
             return Ok(plan);
         }
@@ -286,7 +318,8 @@ impl Batches {
         let Some(mut finisher) = self.finisher.take() else { return };
         let Ahead { mapped, durations, sources, records, began, event_times } = ahead;
         let plan = Arc::clone(&mapped.plan);
-        let summary = Summary { plan, durations, sources, records, began, late_by, since_last, event_times };
+        let summary =
+            Summary { plan, durations, sources, records, began, late_by, since_last, event_times };
         self.finishing = Some(tokio::spawn(async move {
             let finished = finisher.finish(mapped).await?;
             Ok(Done { finisher, finished, summary })
@@ -316,7 +349,16 @@ impl Batches {
     fn progress(&mut self, finisher: &Finisher, finished: Finished, summary: Summary) -> Progress {
         let Finished { state, sinks, took: [reduced, published, committed], committed_at, .. } =
             finished;
-        let Summary { plan, mut durations, sources, records, began, late_by, since_last, event_times } = summary;
+        let Summary {
+            plan,
+            mut durations,
+            sources,
+            records,
+            began,
+            late_by,
+            since_last,
+            event_times,
+        } = summary;
         let took = committed_at.saturating_sub(began);
         durations.add_batch = millis(reduced);
         durations.publish = millis(published);
@@ -324,9 +366,15 @@ impl Batches {
         durations.trigger_execution = millis(took);
         if self.back_pressure && matches!(self.trigger, Trigger::Interval(_)) {
             let side = &mut self.source_side;
-            side.rate_now = side.rate.update(plan.time_ms, records, whole_millis(took), whole_millis(late_by)).or(side.rate_now);
+            side.rate_now = side
+                .rate
+                .update(plan.time_ms, records, whole_millis(took), whole_millis(late_by))
+                .or(side.rate_now);
         }
-        let windowed = plan.watermarks.iter().filter_map(|watermark| watermark.evict.filter(|evict| *evict != i64::MAX));
+        let windowed = plan
+            .watermarks
+            .iter()
+            .filter_map(|watermark| watermark.evict.filter(|evict| *evict != i64::MAX));
         let watermark = windowed.min();
         // A batch that only closes windows has a watermark, but no records.
         let event_time = (watermark.is_some() || event_times.is_some()).then(|| EventTime {
@@ -362,7 +410,9 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 fn limits_of(trigger: Trigger, limits: BatchLimits) -> BatchLimits {
     match trigger {
-        Trigger::Once => BatchLimits { batch_bytes_max: u64::MAX, batch_records_max: None, ..limits },
+        Trigger::Once => {
+            BatchLimits { batch_bytes_max: u64::MAX, batch_records_max: None, ..limits }
+        }
         Trigger::Interval(_) | Trigger::AvailableNow => limits,
     }
 }

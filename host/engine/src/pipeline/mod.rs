@@ -107,7 +107,11 @@ impl Pipeline {
     }
 
     async fn start_ingests(&self) -> Result<Vec<Ingest>, BatchError> {
-        let outside = self.spec.sources.iter().filter(|source| !matches!(source.input, SourceInput::Topic(_)));
+        let outside = self
+            .spec
+            .sources
+            .iter()
+            .filter(|source| !matches!(source.input, SourceInput::Topic(_)));
         let mut ingests = Vec::new();
         for source in outside {
             let (broker, clock) = (Arc::clone(&self.host.broker), Arc::clone(&self.host.clock));

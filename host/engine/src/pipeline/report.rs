@@ -81,7 +81,11 @@ impl Report {
             told.batches += 1;
             told.input_rows += progress.num_input_rows;
             told.output_rows += progress.num_output_rows;
-            told.late_rows += progress.state_operators.iter().map(|state| state.num_rows_dropped_by_watermark).sum::<u64>();
+            told.late_rows += progress
+                .state_operators
+                .iter()
+                .map(|state| state.num_rows_dropped_by_watermark)
+                .sum::<u64>();
             if told.progress.len() == PROGRESS_KEPT_MAX {
                 told.progress.pop_front();
             }
@@ -116,7 +120,9 @@ impl Report {
             output_rows: told.output_rows,
             late_rows: told.late_rows,
             lag: told.lag,
-            batch_ms: percentiles(told.progress.iter().map(|batch| batch.duration_ms.trigger_execution)),
+            batch_ms: percentiles(
+                told.progress.iter().map(|batch| batch.duration_ms.trigger_execution),
+            ),
             last_progress: told.progress.back().map(|last| Progress::clone(last)),
         }
     }
@@ -126,5 +132,7 @@ fn percentiles(durations: impl Iterator<Item = f64>) -> BTreeMap<&'static str, f
     let mut sorted: Vec<f64> = durations.collect();
     sorted.sort_by(f64::total_cmp);
     let Some(last) = sorted.len().checked_sub(1) else { return BTreeMap::new() };
-    [("p50", last / 2), ("p99", last * 99 / 100), ("max", last)].map(|(name, index)| (name, sorted[index])).into()
+    [("p50", last / 2), ("p99", last * 99 / 100), ("max", last)]
+        .map(|(name, index)| (name, sorted[index]))
+        .into()
 }

@@ -10,7 +10,10 @@ use crate::batch::finish::BatchError;
 use crate::batch::state::TaskState;
 use crate::batch::watermark::WatermarkState;
 use crate::broker::{Committed, TopicPartition};
-use crate::checkpoint::{Manifest, Observed, Pointer, Restore, StateFile, Seen, decide_restore, read_state};
+use crate::checkpoint::{
+    Manifest, Observed, Pointer, Restore, RestoreError, Seen, StateFile, check_positions,
+    decide_restore, read_state,
+};
 use crate::graph::{Graph, Reducer, Spread};
 use crate::spec::Start;
 
@@ -38,23 +41,33 @@ pub struct Restored {
 ///
 /// # Errors
 /// The log or the store fails, or what they hold does not fit together or to the pipeline.
-pub async fn restore(graph: &Graph, group: &str, tasks_wanted: Option<u32>, host: &Surroundings) -> Result<Restored, BatchError> {
+pub async fn restore(
+    graph: &Graph,
+    group: &str,
+    tasks_wanted: Option<u32>,
+    host: &Surroundings,
+) -> Result<Restored, BatchError> {
     let committed = host.broker.committed(group).await?;
-    let read_now = |at: &TopicPartition| graph.sources.iter().any(|source| source.topic == at.topic);
+    let read_now =
+        |at: &TopicPartition| graph.sources.iter().any(|source| source.topic == at.topic);
     let seen = committed.iter().filter(|position| read_now(&position.at)).map(|position| Seen {
         topic: position.at.topic.to_string(),
         partition: position.at.partition,
         next: position.offset,
         metadata: position.metadata.clone(),
     });
-    let observed =
-        Observed { committed: seen.collect(), newest: host.store.newest().await?, in_flight_max: BATCHES_IN_FLIGHT_MAX };
-    let decided = decide_restore(&observed)
-        .map_err(|error| BatchError::Restore { hint: error.hint(), reason: chain(&error) })?;
-    let last = match decided {
+    let observed = Observed {
+        committed: seen.collect(),
+        newest: host.store.newest().await?,
+        in_flight_max: BATCHES_IN_FLIGHT_MAX,
+    };
+    let refused =
+        |error: RestoreError| BatchError::Restore { hint: error.hint(), reason: chain(&error) };
+    let last = match decide_restore(&observed).map_err(refused)? {
         Restore::Fresh => None,
         Restore::From(pointer) => {
             let manifest = host.store.load(&pointer).await?;
+            check_positions(&manifest, &observed.committed).map_err(refused)?;
             check_fits(graph, tasks_wanted, &manifest)?;
             Some((pointer, manifest))
         }
@@ -62,9 +75,16 @@ pub async fn restore(graph: &Graph, group: &str, tasks_wanted: Option<u32>, host
     let manifest = last.as_ref().map(|(_, manifest)| manifest);
     let watermarks = manifest.map_or_else(BTreeMap::new, |manifest| {
         let saved = manifest.watermarks.iter();
-        saved.map(|(name, saved)| (name.clone(), WatermarkState::from_manifest(saved, manifest.time_ms))).collect()
+        saved
+            .map(|(name, saved)| {
+                (name.clone(), WatermarkState::from_manifest(saved, manifest.time_ms))
+            })
+            .collect()
     });
-    let spread = manifest.map_or(graph.spread_default, |manifest| Spread { tasks: manifest.tasks, key_groups: manifest.key_groups });
+    let spread = manifest.map_or(graph.spread_default, |manifest| Spread {
+        tasks: manifest.tasks,
+        key_groups: manifest.key_groups,
+    });
     // A second start of the same pipeline finds its first commit, which has the same spread.
     let _ = graph.spread.set(spread);
     let (positions, must_commit_positions) = positions(graph, &committed, host).await?;
@@ -73,7 +93,11 @@ pub async fn restore(graph: &Graph, group: &str, tasks_wanted: Option<u32>, host
 }
 
 /// State is of use only to the operators, in the form and over the tasks that it was written for.
-fn check_fits(graph: &Graph, tasks_wanted: Option<u32>, manifest: &Manifest) -> Result<(), BatchError> {
+fn check_fits(
+    graph: &Graph,
+    tasks_wanted: Option<u32>,
+    manifest: &Manifest,
+) -> Result<(), BatchError> {
     let refuse = |reason, hint: &str| Err(BatchError::Restore { reason, hint: hint.to_owned() });
     if let Some(wanted) = tasks_wanted.filter(|wanted| *wanted != manifest.tasks) {
         return refuse(
@@ -86,14 +110,19 @@ fn check_fits(graph: &Graph, tasks_wanted: Option<u32>, manifest: &Manifest) -> 
         match now {
             Some(reducer) if reducer.state_version != *version => {
                 return refuse(
-                    format!("operator `{operator}` has state of version {version}, its plugin reads version {}", reducer.state_version),
+                    format!(
+                        "operator `{operator}` has state of version {version}, its plugin reads version {}",
+                        reducer.state_version
+                    ),
                     "name the plugin version that wrote the state, or apply the pipeline under a new name",
                 );
             }
             Some(_) => {}
             None => {
                 return refuse(
-                    format!("there is state of an operator `{operator}`, which the pipeline no longer has"),
+                    format!(
+                        "there is state of an operator `{operator}`, which the pipeline no longer has"
+                    ),
                     "delete the pipeline first, or apply it under a new name",
                 );
             }
@@ -102,7 +131,11 @@ fn check_fits(graph: &Graph, tasks_wanted: Option<u32>, manifest: &Manifest) -> 
     Ok(())
 }
 
-async fn positions(graph: &Graph, committed: &[Committed], host: &Surroundings) -> Result<(Vec<Position>, bool), BatchError> {
+async fn positions(
+    graph: &Graph,
+    committed: &[Committed],
+    host: &Surroundings,
+) -> Result<(Vec<Position>, bool), BatchError> {
     let mut positions = Vec::new();
     let mut must_commit = false;
     for (index, source) in graph.sources.iter().enumerate() {
@@ -131,10 +164,19 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 type State = (Vec<Vec<TaskState>>, Vec<Vec<Vec<StateFile>>>);
 
-async fn load_state(graph: &Graph, manifest: Option<&Manifest>, host: &Surroundings) -> Result<State, BatchError> {
-    let of_task = |reducer: &Reducer, task| manifest.map_or_else(Vec::new, |manifest| manifest.files_of(&reducer.name, task));
-    let files: Vec<Vec<Vec<StateFile>>> =
-        graph.reducers.iter().map(|reducer| (0..graph.spread().tasks).map(|task| of_task(reducer, task)).collect()).collect();
+async fn load_state(
+    graph: &Graph,
+    manifest: Option<&Manifest>,
+    host: &Surroundings,
+) -> Result<State, BatchError> {
+    let of_task = |reducer: &Reducer, task| {
+        manifest.map_or_else(Vec::new, |manifest| manifest.files_of(&reducer.name, task))
+    };
+    let files: Vec<Vec<Vec<StateFile>>> = graph
+        .reducers
+        .iter()
+        .map(|reducer| (0..graph.spread().tasks).map(|task| of_task(reducer, task)).collect())
+        .collect();
     let mut state = Vec::new();
     for tasks in &files {
         state.push(try_join_all(tasks.iter().map(|files| load_task(files, host))).await?);

@@ -127,13 +127,21 @@ impl SourceSide {
     #[must_use]
     pub fn next_watermarks(&self, time_ms: i64, facts: &[PartitionFacts]) -> Vec<Watermarks> {
         let drained = |input: &str| {
-            facts.iter().any(|partition| partition.lag() == 0 && self.is_final(partition) && self.input_name(partition) == input)
+            facts.iter().any(|partition| {
+                partition.lag() == 0
+                    && self.is_final(partition)
+                    && self.input_name(partition) == input
+            })
         };
         let by_reducer = self.graph.reducers.iter().zip(&self.watermarks);
         by_reducer
             .map(|(reducer, state)| match reducer.window {
-                Some((_, WindowClock::Event { delay_ms })) => state.next(delay_ms, time_ms, drained),
-                Some((_, WindowClock::Processing)) => Watermarks { late: state.current, evict: state.current.max(Some(time_ms)) },
+                Some((_, WindowClock::Event { delay_ms })) => {
+                    state.next(delay_ms, time_ms, drained)
+                }
+                Some((_, WindowClock::Processing)) => {
+                    Watermarks { late: state.current, evict: state.current.max(Some(time_ms)) }
+                }
                 None => Watermarks::default(),
             })
             .collect()
@@ -157,7 +165,12 @@ impl SourceSide {
             watermarks.iter_mut().for_each(|watermark| watermark.evict = Some(i64::MAX));
         } else {
             self.warn_of_lost(facts);
-            ranges = plan_ranges(facts, self.records_max(), self.limits.batch_bytes_max, self.next_batch);
+            ranges = plan_ranges(
+                facts,
+                self.records_max(),
+                self.limits.batch_bytes_max,
+                self.next_batch,
+            );
         }
         BatchPlan { id: self.next_batch, time_ms, ranges, watermarks }
     }
@@ -172,7 +185,9 @@ impl SourceSide {
     }
 
     fn records_max(&self) -> Option<u64> {
-        let Trigger::Interval(interval) = self.trigger else { return self.limits.batch_records_max };
+        let Trigger::Interval(interval) = self.trigger else {
+            return self.limits.batch_records_max;
+        };
         let in_a_batch = |rate: f64| (rate * interval.as_secs_f64()).ceil() as u64;
         let fixed = self.limits.rate_max.map(|rate| in_a_batch(rate).max(1));
         let adaptive = self.rate_now.map(|rate| in_a_batch(rate).max(BACK_PRESSURE_RECORDS_MIN));
@@ -184,16 +199,27 @@ impl SourceSide {
     ///
     /// # Errors
     /// See [`BatchError`].
-    pub async fn run(&mut self, plan: BatchPlan, mut durations: Durations, began: Duration) -> Result<Ahead, BatchError> {
+    pub async fn run(
+        &mut self,
+        plan: BatchPlan,
+        mut durations: Durations,
+        began: Duration,
+    ) -> Result<Ahead, BatchError> {
         let started = self.host.clock.monotonic();
         let plan = Arc::new(plan);
         let mut tasks = Vec::new();
         for range in &plan.ranges {
             let mut from = range.from;
             while from < range.to {
-                let fetched = self.host.broker.fetch(&range.at, from, range.to, TASK_BYTES_MAX).await?;
+                let fetched =
+                    self.host.broker.fetch(&range.at, from, range.to, TASK_BYTES_MAX).await?;
                 let next = fetched.next.clamp(from + 1, range.to);
-                let slice = Slice { source: range.source, at: range.at.clone(), offsets: from..next, batches: fetched.batches };
+                let slice = Slice {
+                    source: range.source,
+                    at: range.at.clone(),
+                    offsets: from..next,
+                    batches: fetched.batches,
+                };
                 tasks.push(self.submit(&plan, tasks.len(), slice));
                 from = next;
             }
@@ -201,7 +227,8 @@ impl SourceSide {
         let mut outputs = Vec::new();
         let mut inputs = Vec::new();
         for (name, task) in tasks {
-            outputs.push(task.await?.map_err(|source| BatchError::Task { batch: plan.id, source })?);
+            outputs
+                .push(task.await?.map_err(|source| BatchError::Task { batch: plan.id, source })?);
             inputs.push(name);
         }
         self.advance(&plan, &inputs, &outputs);
@@ -215,7 +242,11 @@ impl SourceSide {
                 plan,
                 outputs,
                 watermarks: self.watermarks.clone(),
-                positions: self.positions.iter().map(|position| (position.at.clone(), position.next)).collect(),
+                positions: self
+                    .positions
+                    .iter()
+                    .map(|position| (position.at.clone(), position.next))
+                    .collect(),
             },
             durations,
             began,
@@ -228,8 +259,12 @@ impl SourceSide {
         plan: &Arc<BatchPlan>,
         task: usize,
         slice: Slice,
-    ) -> (String, impl Future<Output = Result<Result<TaskOutput, crate::batch::chain::TaskError>, Lost>> + use<>) {
-        let (graph, plan, pipeline) = (Arc::clone(&self.graph), Arc::clone(plan), Arc::clone(&self.pipeline));
+    ) -> (
+        String,
+        impl Future<Output = Result<Result<TaskOutput, crate::batch::chain::TaskError>, Lost>> + use<>,
+    ) {
+        let (graph, plan, pipeline) =
+            (Arc::clone(&self.graph), Arc::clone(plan), Arc::clone(&self.pipeline));
         let name = input_name(&graph.sources[slice.source].name, slice.at.partition);
         // A batch of 2^32 tasks would hold more bytes than any limit lets it.
         let task = u32::try_from(task).unwrap_or(u32::MAX);
@@ -239,7 +274,11 @@ impl SourceSide {
     /// Takes note of what the batch read: positions, event times, watermarks.
     fn advance(&mut self, plan: &BatchPlan, inputs: &[String], outputs: &[TaskOutput]) {
         for range in &plan.ranges {
-            if let Some(position) = self.positions.iter_mut().find(|position| position.source == range.source && position.at == range.at) {
+            if let Some(position) = self
+                .positions
+                .iter_mut()
+                .find(|position| position.source == range.source && position.at == range.at)
+            {
                 position.next = range.to;
             }
         }
@@ -264,7 +303,11 @@ impl SourceSide {
     fn hear_reducers(&mut self, plan: &BatchPlan) {
         let graph = Arc::clone(&self.graph);
         for (upstream, reducer) in graph.reducers.iter().enumerate() {
-            let reached = if reducer.window.is_some() { self.watermarks[upstream].current } else { Some(plan.time_ms) };
+            let reached = if reducer.window.is_some() {
+                self.watermarks[upstream].current
+            } else {
+                Some(plan.time_ms)
+            };
             for fed in reducers_behind(&graph, &reducer.targets) {
                 match reached {
                     Some(time) => self.watermarks[fed].hear(&reducer.name, time, plan.time_ms),
@@ -289,9 +332,16 @@ impl SourceSide {
 
 /// The inputs that each reducer waits for: every partition of every source that feeds it.
 #[must_use]
-pub fn expected_inputs(graph: &Graph, restored: &BTreeMap<String, WatermarkState>, time_ms: i64) -> Vec<WatermarkState> {
-    let mut states: Vec<WatermarkState> =
-        graph.reducers.iter().map(|reducer| restored.get(&reducer.name).cloned().unwrap_or_default()).collect();
+pub fn expected_inputs(
+    graph: &Graph,
+    restored: &BTreeMap<String, WatermarkState>,
+    time_ms: i64,
+) -> Vec<WatermarkState> {
+    let mut states: Vec<WatermarkState> = graph
+        .reducers
+        .iter()
+        .map(|reducer| restored.get(&reducer.name).cloned().unwrap_or_default())
+        .collect();
     for source in &graph.sources {
         for reducer in reducers_behind(graph, &source.targets) {
             for partition in 0..source.partitions {
@@ -313,7 +363,10 @@ fn reducers_behind(graph: &Graph, targets: &[Target]) -> Vec<usize> {
         match target {
             Target::Reducer(index) => found.push(*index),
             Target::Operator(index) => {
-                graph.operators[*index].ports.iter().for_each(|port| found.extend(reducers_behind(graph, port)));
+                graph.operators[*index]
+                    .ports
+                    .iter()
+                    .for_each(|port| found.extend(reducers_behind(graph, port)));
             }
             Target::Sink(_) => {}
         }

@@ -3,13 +3,18 @@
 //! It runs beside the batches and never holds one up. **It is never needed for a result**: a
 //! failure is logged and tried again after later batches.
 
+use std::collections::VecDeque;
+
 use tokio::task::JoinHandle;
 
 use crate::batch::finish::Finisher;
-use crate::checkpoint::{Keep, StateFile, decide_compaction};
+use crate::checkpoint::{Keep, Manifest, Pointer, StateFile, decide_compaction};
 
 /// Garbage is collected after this many commits.
 const COMMITS_PER_COLLECTION: u64 = 16;
+
+/// This many committed checkpoints are kept: enough to go back where the last commit itself is lost.
+const CHECKPOINTS_KEPT: usize = 3;
 
 /// The tidying of one pipeline; at most one compaction and one collection at a time.
 #[derive(Default)]
@@ -17,6 +22,8 @@ pub struct Tidy {
     compacting: Option<JoinHandle<Option<Compacted>>>,
     collecting: Option<JoinHandle<()>>,
     commits: u64,
+    /// The last commits, oldest first.
+    kept: VecDeque<(Pointer, Manifest)>,
 }
 
 struct Compacted {
@@ -32,6 +39,10 @@ impl Tidy {
     /// instead of the files it stands for.
     pub async fn after_commit(&mut self, finisher: &mut Finisher) {
         self.commits += 1;
+        self.kept.extend(finisher.last.clone());
+        if self.kept.len() > CHECKPOINTS_KEPT {
+            self.kept.pop_front();
+        }
         if let Some(task) = self.compacting.take_if(|task| task.is_finished())
             && let Ok(Some(Compacted { reducer, task, replaced, snapshot })) = task.await
         {
@@ -40,8 +51,10 @@ impl Tidy {
         if self.compacting.is_none() {
             self.compacting = begin_compaction(finisher);
         }
-        if self.commits.is_multiple_of(COMMITS_PER_COLLECTION) && self.collecting.as_ref().is_none_or(JoinHandle::is_finished) {
-            self.collecting = begin_collection(finisher);
+        if self.commits.is_multiple_of(COMMITS_PER_COLLECTION)
+            && self.collecting.as_ref().is_none_or(JoinHandle::is_finished)
+        {
+            self.collecting = begin_collection(finisher, self.kept.iter().cloned().collect());
         }
     }
 
@@ -61,7 +74,8 @@ fn begin_compaction(finisher: &Finisher) -> Option<JoinHandle<Option<Compacted>>
     let by_task = finisher.state_files.iter().enumerate().flat_map(|(reducer, tasks)| {
         tasks.iter().enumerate().map(move |(task, files)| (reducer, task, files))
     });
-    let (reducer, task, files) = by_task.into_iter().find(|(_, _, files)| decide_compaction(files))?;
+    let (reducer, task, files) =
+        by_task.into_iter().find(|(_, _, files)| decide_compaction(files))?;
     let (store, files) = (finisher.store.clone(), files.clone());
     let pipeline = finisher.pipeline.clone();
     Some(tokio::spawn(async move {
@@ -75,16 +89,20 @@ fn begin_compaction(finisher: &Finisher) -> Option<JoinHandle<Option<Compacted>>
     }))
 }
 
-fn begin_collection(finisher: &Finisher) -> Option<JoinHandle<()>> {
-    let last = finisher.last.clone()?;
+fn begin_collection(finisher: &Finisher, kept: Vec<(Pointer, Manifest)>) -> Option<JoinHandle<()>> {
+    let committed = kept.last()?.0.batch;
     let files: Vec<StateFile> = finisher.state_files.iter().flatten().flatten().cloned().collect();
     let store = finisher.store.clone();
     let pipeline = finisher.pipeline.clone();
     Some(tokio::spawn(async move {
-        let keep = Keep { committed: last.0.batch, manifests: &[last], files: &files };
+        let keep = Keep { committed, manifests: &kept, files: &files };
         match store.collect_garbage(&keep).await {
-            Ok(collected) => tracing::debug!(%pipeline, files = collected.files, "collected garbage of checkpoints"),
-            Err(error) => tracing::warn!(%pipeline, %error, "cannot collect garbage of checkpoints"),
+            Ok(collected) => {
+                tracing::debug!(%pipeline, files = collected.files, "collected garbage of checkpoints")
+            }
+            Err(error) => {
+                tracing::warn!(%pipeline, %error, "cannot collect garbage of checkpoints")
+            }
         }
     }))
 }

@@ -10,15 +10,27 @@ use crate::world::{NOW_MS, Row, World};
 
 /// Operators between `in` and the sinks, and what is compared of the output.
 const PIPELINES: [(&str, Compare, &str); 7] = [
-    ("upper-case", Compare::Rows, "[[operator]]\nname = 'last'\nplugin = 'upper-case'\ninput = 'in'\n"),
+    (
+        "upper-case",
+        Compare::Rows,
+        "[[operator]]\nname = 'last'\nplugin = 'upper-case'\ninput = 'in'\n",
+    ),
     (
         "filter and split",
         Compare::Rows,
         "[[operator]]\nname = 'kept'\nplugin = 'contains'\ninput = 'in'\nparams = { text = '1' }\n\
          [[operator]]\nname = 'last'\nplugin = 'split-words'\ninput = 'kept'\n",
     ),
-    ("running count", Compare::LastOfKey, "[[operator]]\nname = 'last'\nplugin = 'count'\ninput = 'in'\n"),
-    ("running stats", Compare::LastOfKey, "[[operator]]\nname = 'last'\nplugin = 'stats'\ninput = 'in'\n"),
+    (
+        "running count",
+        Compare::LastOfKey,
+        "[[operator]]\nname = 'last'\nplugin = 'count'\ninput = 'in'\n",
+    ),
+    (
+        "running stats",
+        Compare::LastOfKey,
+        "[[operator]]\nname = 'last'\nplugin = 'stats'\ninput = 'in'\n",
+    ),
     (
         "tumbling",
         Compare::Sorted,
@@ -59,7 +71,12 @@ fn file(operators: &str, records_max: usize, tasks: u32) -> String {
     )
 }
 
-async fn results(input: &[Vec<Row>], operators: &str, records_max: usize, workers: usize) -> Vec<Vec<Row>> {
+async fn results(
+    input: &[Vec<Row>],
+    operators: &str,
+    records_max: usize,
+    workers: usize,
+) -> Vec<Vec<Row>> {
     let world = World::new(1).await;
     world.create_topic("in", u32::try_from(input.len()).unwrap()).await;
     for (partition, rows) in (0u32..).zip(input) {
@@ -79,7 +96,8 @@ fn comparable(rows: Vec<Vec<Row>>, how: Compare) -> Vec<Vec<Row>> {
             vec![all]
         }
         Compare::LastOfKey => {
-            let last: BTreeMap<_, _> = rows.concat().into_iter().map(|row| (row.key.clone(), row)).collect();
+            let last: BTreeMap<_, _> =
+                rows.concat().into_iter().map(|row| (row.key.clone(), row)).collect();
             vec![last.into_values().collect()]
         }
     }

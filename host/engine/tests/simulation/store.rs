@@ -3,6 +3,7 @@
 //! Like a local folder with fsync: a file is written beside its place, synced, renamed, and its folder
 //! is synced.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,8 +30,21 @@ pub struct DiskStore {
 }
 
 impl DiskStore {
-    pub fn new(disk: Arc<SimulatedDisk>) -> Self {
-        Self { disk, folder: PathBuf::from("/checkpoints"), attempts: AtomicU64::new(0) }
+    pub fn new(disk: Arc<SimulatedDisk>, folder: &str) -> Self {
+        Self { disk, folder: PathBuf::from(folder), attempts: AtomicU64::new(0) }
+    }
+
+    /// Every file and its content.
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut found = Vec::new();
+        self.walk(&self.folder, &mut found).expect("a disk that is on");
+        let read = |location: Path| {
+            let file = self.disk.open(&self.path(&location), OpenMode::Read).expect("a file");
+            let mut bytes = vec![0; usize::try_from(file.length().expect("a length")).unwrap()];
+            file.read_at(&mut bytes, 0).expect("its bytes");
+            (location.to_string(), bytes)
+        };
+        found.into_iter().map(read).collect()
     }
 
     fn path(&self, location: &Path) -> PathBuf {
@@ -70,7 +84,10 @@ impl DiskStore {
     }
 
     fn meta(&self, location: &Path) -> Result<ObjectMeta> {
-        let file = self.disk.open(&self.path(location), OpenMode::Read).map_err(|error| failed(location, error))?;
+        let file = self
+            .disk
+            .open(&self.path(location), OpenMode::Read)
+            .map_err(|error| failed(location, error))?;
         Ok(ObjectMeta {
             location: location.clone(),
             last_modified: Default::default(),
@@ -121,13 +138,22 @@ impl fmt::Debug for DiskStore {
 
 #[async_trait]
 impl ObjectStore for DiskStore {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
         assert_eq!(options.mode, PutMode::Create, "the engine only ever creates files");
         self.create(location, &payload).map_err(|error| failed(location, error))?;
         Ok(PutResult { e_tag: None, version: None, extensions: Default::default() })
     }
 
-    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        _: &Path,
+        _: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
         unreachable!("the engine writes files in one piece")
     }
 
@@ -138,14 +164,26 @@ impl ObjectStore for DiskStore {
             Some(GetRange::Bounded(range)) => range.start..range.end.min(meta.size),
             Some(other) => unreachable!("range {other:?}"),
         };
-        let file = self.disk.open(&self.path(location), OpenMode::Read).map_err(|error| failed(location, error))?;
+        let file = self
+            .disk
+            .open(&self.path(location), OpenMode::Read)
+            .map_err(|error| failed(location, error))?;
         let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap()];
         file.read_at(&mut bytes, range.start).map_err(|error| failed(location, error))?;
         let payload = GetResultPayload::Stream(stream::iter([Ok(Bytes::from(bytes))]).boxed());
-        Ok(GetResult { payload, meta, range, attributes: Default::default(), extensions: Default::default() })
+        Ok(GetResult {
+            payload,
+            meta,
+            range,
+            attributes: Default::default(),
+            extensions: Default::default(),
+        })
     }
 
-    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         let (disk, folder) = (Arc::clone(&self.disk), self.folder.clone());
         let delete = move |location: Result<Path>| {
             let location = location?;

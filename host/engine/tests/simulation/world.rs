@@ -13,6 +13,7 @@ use tidemill_engine::graph::{PluginSource, PluginSourceError, compile};
 use tidemill_engine::pipeline::{Pipeline, Report, Surroundings, group_of};
 use tidemill_engine::pool::Pool;
 use tidemill_engine::progress::PipelineState;
+use tidemill_engine::sinks::FileSinks;
 use tidemill_engine::spec::PipelineSpec;
 use tidemill_log::simulation::Simulation;
 use tidemill_log::{
@@ -26,6 +27,9 @@ use crate::store::DiskStore;
 
 /// The time on every simulated machine, milliseconds since 1970-01-01 UTC.
 pub const NOW_MS: i64 = 1_700_000_000_000;
+
+/// The location of sinks of files.
+pub const FILES: &str = "file:///files";
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +49,8 @@ pub struct World {
     log: Arc<Log>,
     broker: Arc<Embedded>,
     store: Arc<DiskStore>,
+    /// What sinks at [`FILES`] write.
+    pub files: Arc<DiskStore>,
     ids: Arc<AtomicU64>,
 }
 
@@ -85,8 +91,9 @@ impl World {
         let log = Log::open(Path::new("/data"), machine.environment(), LogConfig::default()).await;
         let log = log.expect("a machine after a legal crash opens");
         let broker = Arc::new(Embedded::new(Arc::clone(&log), Blocking::Inline));
-        let store = Arc::new(DiskStore::new(Arc::clone(&machine.disk)));
-        Self { machine, log, broker, store, ids: Arc::new(AtomicU64::new(ids)) }
+        let store = Arc::new(DiskStore::new(Arc::clone(&machine.disk), "/checkpoints"));
+        let files = Arc::new(DiskStore::new(Arc::clone(&machine.disk), "/files"));
+        Self { machine, log, broker, store, files, ids: Arc::new(AtomicU64::new(ids)) }
     }
 
     pub async fn create_topic(&self, name: &str, partitions: u32) {
@@ -101,7 +108,9 @@ impl World {
         for rows in rows.chunks(7) {
             let mut batch = BatchBuilder::new();
             for row in rows {
-                batch.push(row.key.as_deref(), row.value.as_deref(), &row.headers, row.timestamp).expect("a small row");
+                batch
+                    .push(row.key.as_deref(), row.value.as_deref(), &row.headers, row.timestamp)
+                    .expect("a small row");
             }
             self.log.append(&at, batch.finish().expect("rows")).await.expect("append");
         }
@@ -124,11 +133,13 @@ impl World {
         let ids = Arc::new(move || Uuid::from_u128(u128::from(ids.fetch_add(1, Ordering::SeqCst))));
         let store = CheckpointStore::with_store(self.store.clone(), "".into(), &spec.name, ids);
         let report = Arc::new(Report::new(spec.name.as_str()));
+        let files = FileSinks::default();
+        files.provide(FILES, self.files.clone());
         let (_stop, stop) = tokio::sync::watch::channel(false);
         let host = Surroundings {
             broker: self.broker.clone(),
             store: Arc::new(store),
-            files: Arc::default(),
+            files: Arc::new(files),
             lane: Arc::new(pool.lane("test")),
             clock,
         };
@@ -168,7 +179,8 @@ impl World {
     /// The state that the last commit of a pipeline points at.
     pub async fn state(&self, file: &str) -> State {
         let spec = PipelineSpec::parse(file).unwrap_or_else(|error| panic!("{error}"));
-        let committed = self.broker.committed(&group_of(spec.name.as_str())).await.expect("committed");
+        let committed =
+            self.broker.committed(&group_of(spec.name.as_str())).await.expect("committed");
         let pointer: Pointer = committed[0].metadata.parse().expect("a pointer");
         let ids = Arc::new(Uuid::nil);
         let store = CheckpointStore::with_store(self.store.clone(), "".into(), &spec.name, ids);
@@ -180,7 +192,10 @@ impl World {
                 match entry {
                     Entry::Set { pane, key, accumulator } => {
                         let key = key.map(<[u8]>::to_vec);
-                        state.insert((file.operator.clone(), file.task, pane, key), accumulator.to_vec());
+                        state.insert(
+                            (file.operator.clone(), file.task, pane, key),
+                            accumulator.to_vec(),
+                        );
                     }
                     Entry::Evict { pane } => {
                         state.retain(|(operator, task, at, _), _| {
