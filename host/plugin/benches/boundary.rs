@@ -13,6 +13,7 @@ use tidemill_plugin::{
 use tidemill_sdk::plugin::Transform;
 use tidemill_sdk::{Buffers, run_transform};
 
+/// In a call, unless the first argument says otherwise.
 const RECORDS: usize = 10_000;
 const RECORD_BYTES: usize = 104;
 const ROUNDS: usize = 300;
@@ -20,31 +21,32 @@ const ROUNDS: usize = 300;
 fn main() {
     // `cargo test` runs benchmarks too, to see that they work.
     let rounds = if std::env::args().any(|argument| argument == "--bench") { ROUNDS } else { 3 };
+    let records = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(RECORDS);
     let runtime = Runtime::new(RuntimeConfig::default()).expect("an engine");
-    println!("{RECORDS} records of {RECORD_BYTES} bytes a call, {rounds} calls, epoch checks on");
+    let lines = lines(records);
+    println!("{records} records of {RECORD_BYTES} bytes a call, {rounds} calls, epoch checks on");
     println!("{:<14}{:>12}{:>14}{:>8}{:>9}", "", "native", "component", "ratio", "target");
     let words = split_words::SplitWords {
         lower_case: false,
         separators: split_words::Separators::WhiteSpace,
     };
-    compare::<split_words::Plugin>(&runtime, "split-words", &words, rounds, 1.5);
-    compare::<upper_case::Plugin>(&runtime, "upper-case", &(), rounds, 3.5);
+    compare::<split_words::Plugin>(&operator(&runtime, "split-words"), &lines, &words, rounds, 1.5);
+    compare::<upper_case::Plugin>(&operator(&runtime, "upper-case"), &lines, &(), rounds, 3.5);
 }
 
 /// Times both in turns, so that both see the same machine, and takes the fastest of each: what
 /// disturbs a run only ever makes it slower.
 fn compare<P: Transform>(
-    runtime: &Arc<Runtime>,
-    name: &str,
+    operator: &Operator,
+    lines: &Batch,
     settings: &P::Settings,
     rounds: usize,
     target: f64,
 ) {
-    let operator = operator(runtime, name);
-    let lines = lines();
+    let name = operator.name();
     let input = BatchRef::new(ColumnRef::EMPTY, lines.values.as_ref(), ColumnRef::EMPTY, &[])
         .expect("one column");
-    let native_input = native(&lines);
+    let native_input = native(lines);
     let mut buffers = Buffers::default();
     let (mut fastest_native, mut fastest_component) = (Duration::MAX, Duration::MAX);
     for _ in 0..rounds {
@@ -53,12 +55,12 @@ fn compare<P: Transform>(
         let outcome = outcome.expect("no failure");
         fastest_native = fastest_native.min(time);
         let expected = (outcome.emitted.keys.len(), outcome.emitted.values.len());
-        let (emitted, time) = timed(|| component(&operator, input));
+        let (emitted, time) = timed(|| component(operator, input));
         assert_eq!(emitted, expected, "{name}");
         fastest_component = fastest_component.min(time);
         buffers = outcome.into();
     }
-    let per_record = |time: Duration| time.as_nanos() as f64 / RECORDS as f64;
+    let per_record = |time: Duration| time.as_nanos() as f64 / input.len() as f64;
     let (native, component) = (per_record(fastest_native), per_record(fastest_component));
     let ratio = component / native;
     println!(
@@ -92,14 +94,14 @@ fn timed<R>(run: impl FnOnce() -> R) -> (R, Duration) {
 const WORDS: [usize; 19] = [2, 3, 5, 4, 6, 3, 4, 7, 2, 5, 4, 3, 6, 5, 4, 8, 3, 5, 7];
 
 /// Lines of 104 bytes with 19 words, as in the design's measurements. Always the same.
-fn lines() -> Batch {
+fn lines(records: usize) -> Batch {
     let mut random = 1_u64;
     let mut letter = || {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         b'a' + (random >> 33) as u8 % 26
     };
     let mut batch = Batch::default();
-    for record in 0..RECORDS {
+    for record in 0..records {
         let mut line: Vec<u8> = Vec::with_capacity(RECORD_BYTES + 1);
         for length in WORDS.iter().cycle().skip(record % WORDS.len()).take(WORDS.len()) {
             line.extend((0..*length).map(|_| letter()));

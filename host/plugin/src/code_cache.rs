@@ -21,6 +21,8 @@ use crate::digest::Digest;
 
 const MAGIC: [u8; 8] = *b"TMCODE\r\n";
 const VERSION: u32 = 1;
+const CODE_SUFFIX: &str = ".code";
+const TEMPORARY_SUFFIX: &str = ".tmp";
 const FINGERPRINT_BYTES: usize = 32;
 /// Magic, version, CRC-32 of the code, its length, digest, fingerprint.
 const HEADER_BYTES: usize = 8 + 4 + 4 + 8 + 32 + FINGERPRINT_BYTES;
@@ -88,7 +90,23 @@ impl CodeCache {
         }
         let cache = Self { folder: folder.to_owned(), fingerprint: fingerprint(engine) };
         cache.check_private()?;
+        cache.remove_leftovers().map_err(io_error)?;
         Ok(cache)
+    }
+
+    /// Removes what no start of this engine will use: code of other engines, and what a crash left.
+    fn remove_leftovers(&self) -> io::Result<()> {
+        let ours = self.suffix();
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_code = name.ends_with(CODE_SUFFIX) && !name.ends_with(&ours);
+            if is_code || name.ends_with(TEMPORARY_SUFFIX) {
+                // Another host of this folder may have been faster, or still want it: it can compile.
+                let _ = fs::remove_file(&path);
+            }
+        }
+        Ok(())
     }
 
     /// The folder is ours alone. Our own user id is that of a file we make.
@@ -172,13 +190,18 @@ impl CodeCache {
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
+        self.folder.join(format!("{}{}", digest.to_hex(), self.suffix()))
+    }
+
+    /// Enough of the fingerprint to tell engines apart; the header has all of it.
+    fn suffix(&self) -> String {
         let engine: String = self.fingerprint.iter().take(4).map(|b| format!("{b:02x}")).collect();
-        self.folder.join(format!("{}-{engine}.code", digest.to_hex()))
+        format!("-{engine}{CODE_SUFFIX}")
     }
 
     fn temporary(&self) -> PathBuf {
         let number = TEMPORARY_FILES.fetch_add(1, Relaxed);
-        self.folder.join(format!(".{}-{number}.tmp", std::process::id()))
+        self.folder.join(format!(".{}-{number}{TEMPORARY_SUFFIX}", std::process::id()))
     }
 }
 

@@ -46,10 +46,10 @@ pub enum ColumnFault {
         bytes: usize,
     },
     /// An offset of 2^31 or above.
-    #[error("its last offset is {last}, above the limit of 2^31 - 1")]
+    #[error("it has an offset of {offset}, above the limit of 2^31 - 1")]
     OffsetTooLarge {
-        /// The last offset.
-        last: u32,
+        /// The offset.
+        offset: u32,
     },
     /// The bitmap has another length than the items need.
     #[error("its validity bitmap has {bytes} bytes for {items} items")]
@@ -95,14 +95,12 @@ impl<'a> ColumnRef<'a> {
         if first != 0 {
             return Err(ColumnFault::FirstOffset { first });
         }
-        // No early exit: the loop compiles to wide compares, and a fault is rare.
+        // As signed numbers, offsets that never fall from 0 are also all below 2^31. No early exit:
+        // the loop compiles to wide compares, and a fault is rare.
         let next = self.offsets.get(1..).unwrap_or_default();
-        let falls = self.offsets.iter().zip(next).fold(false, |falls, (a, b)| falls | (a > b));
-        if falls {
+        let pairs = self.offsets.iter().zip(next);
+        if pairs.fold(false, |falls, (&from, &to)| falls | (from as i32 > to as i32)) {
             return Err(self.first_fall());
-        }
-        if last as usize > COLUMN_BYTES_MAX {
-            return Err(ColumnFault::OffsetTooLarge { last });
         }
         if last as usize > self.data.len() {
             return Err(ColumnFault::OffsetPastData { last, bytes: self.data.len() });
@@ -112,12 +110,14 @@ impl<'a> ColumnRef<'a> {
 
     #[cold]
     fn first_fall(&self) -> ColumnFault {
-        self.offsets
-            .array_windows()
-            .enumerate()
-            .find(|(_, [from, to])| from > to)
-            .map(|(item, &[from, to])| ColumnFault::FallingOffsets { item, from, to })
-            .unwrap_or_else(|| unreachable!("a fall was seen"))
+        let mut pairs = self.offsets.array_windows().enumerate();
+        match pairs.find(|(_, [from, to])| *from as i32 > *to as i32) {
+            Some((_, &[_, offset])) if offset as usize > COLUMN_BYTES_MAX => {
+                ColumnFault::OffsetTooLarge { offset }
+            }
+            Some((item, &[from, to])) => ColumnFault::FallingOffsets { item, from, to },
+            None => unreachable!("a fall was seen"),
+        }
     }
 
     fn check_validity(&self) -> Result<(), ColumnFault> {

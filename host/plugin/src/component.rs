@@ -139,6 +139,17 @@ mod tests {
         check_file(file, 100).unwrap_err().to_string()
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_decided(mut file: Vec<u8>, is_component: bool) {
+            if is_component {
+                file.splice(0..0, *b"\0asm\x0d\0\x01\0");
+            }
+            let decided = check_file(&file, 1_000);
+            proptest::prop_assert!(is_component || decided.is_err());
+        }
+    }
+
     #[test]
     fn what_is_no_component_is_named() {
         assert_eq!(message(b""), "it is not WebAssembly: it starts with []");

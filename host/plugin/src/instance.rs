@@ -27,6 +27,9 @@ use crate::world::World;
 /// What a guest may hand to one host function: messages, metrics, bytes for its output.
 const HOST_CALL_BYTES_MAX: usize = 1 << 20;
 
+/// Streams, pollables and the like that a guest may hold; each takes some of the host's memory.
+const HANDLES_MAX: usize = 10_000;
+
 type Returned<T> = Read<Result<T, FailureText>>;
 pub(crate) type Process = TypedFunc<(BatchParam<'static>,), (Returned<OutcomeLists>,)>;
 pub(crate) type Keep = TypedFunc<(BatchParam<'static>,), (Returned<Span<u8>>,)>;
@@ -133,7 +136,7 @@ impl FunctionIndexes {
         let of_world = names
             .iter()
             .map(|&(interface, function)| Ok((function, lookup(interface, function)?)))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, &str>>()?;
         Ok(Self {
             world,
             describe: lookup("definition", "describe")?,
@@ -200,6 +203,7 @@ impl Starter<'_> {
         let mut store = Store::new(self.template.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(HOST_CALL_BYTES_MAX);
+        store.set_max_component_handles(HANDLES_MAX);
         store.epoch_deadline_callback(|cx| match cx.data().take_ticks_outside() {
             0 => Err(TimedOut.into()),
             ticks => Ok(UpdateDeadline::Continue(ticks)),

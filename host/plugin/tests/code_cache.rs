@@ -91,7 +91,9 @@ fn what_cannot_be_read_is_made_again() {
     runs(&folder);
     fs::remove_dir(&file).unwrap();
     fs::write(folder.join(".1-1.tmp"), "left by a crash").unwrap();
+    fs::write(folder.join("00-00000000.code"), "of another engine").unwrap();
     runs(&folder);
+    assert_eq!(only_file(&folder), file);
 }
 
 #[test]

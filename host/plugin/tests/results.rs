@@ -122,7 +122,7 @@ fn malformed_columns_are_named() {
     assert_eq!(bad(column(&[0, 1, 2, 4], &[])), ColumnFault::OffsetPastData { last: 4, bytes: 3 });
     assert_eq!(
         bad(column(&[0, 1, 2, 1 << 31], &[])),
-        ColumnFault::OffsetTooLarge { last: 1 << 31 }
+        ColumnFault::OffsetTooLarge { offset: 1 << 31 }
     );
     assert_eq!(
         bad(column(&[0, 1, 2, 3], &[7, 0])),
