@@ -118,7 +118,10 @@ fn a_damaged_segment_is_refused_with_its_place() {
     }
     assert_eq!(host.terminate().0, Some(0));
     let segment = find(&data, &|path| {
-        path.extension().is_some_and(|e| e == "log") && path.to_string_lossy().contains("/t")
+        let is_log = path.extension().is_some_and(|extension| extension == "log");
+        is_log
+            && fs::metadata(path).unwrap().len() > 2_000
+            && !path.to_string_lossy().contains("__")
     });
     let mut bytes = fs::read(&segment).unwrap();
     let middle = bytes.len() / 2;

@@ -103,3 +103,23 @@ fn readiness_ends_with_the_host() {
     run(&["--output", "json", "topic", "list", "--host", &address])
         .fails(1, &["reach the host", "hint"]);
 }
+
+#[test]
+fn a_pipeline_that_cannot_come_back_is_shown_as_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let host = Host::start_on(&data);
+    host.run(&["topic", "create", "in"]).ok();
+    host.apply(&pipeline("p", EVERY_20_MS, "in", "upper-case", "out")).ok();
+    let data = host.kill();
+    let saved = data.join("pipelines/p.json");
+    let content = std::fs::read_to_string(&saved).unwrap();
+    let (before, digest) = content.split_once("sha256:").unwrap();
+    std::fs::write(&saved, format!("{before}sha256:{}{}", "0".repeat(64), &digest[64..])).unwrap();
+    let host = Host::start_on(&data);
+    let status = host.wait_for_state("p", "failed");
+    assert!(status["reason"].as_str().unwrap().contains("sha256:000"), "{status}");
+    // Starting it by hand takes what the file's name for the plugin means today.
+    host.run(&["pipeline", "start", "p"]).ok();
+    host.wait_for_state("p", "running");
+}

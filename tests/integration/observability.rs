@@ -97,7 +97,7 @@ fn a_pipeline_that_fails_says_why_and_the_others_go_on() {
     .ok();
     host.run_with(&["produce", "logs"], b"this is no line of an access log\n").ok();
     let status = host.wait_for_state("parse", "failed");
-    assert!(status["reason"].as_str().unwrap().contains("parse-access-log"), "{status}");
+    assert!(status["reason"].as_str().unwrap().contains("operator `work` refused"), "{status}");
     host.run(&["pipeline", "status", "parse", "--watch"])
         .fails(1, &["pipeline `parse` failed", "hint"]);
     host.run_with(&["produce", "in"], b"still alive\n").ok();

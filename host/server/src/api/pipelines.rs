@@ -14,14 +14,14 @@ use super::{ApiError, DOCUMENT_BYTES_MAX, Name, Ready};
 use crate::host::PipelineError;
 
 pub async fn list(Ready(host): Ready) -> Json<Value> {
-    Json(json!({ "pipelines": host.engine().list() }))
+    Json(json!({ "pipelines": host.pipelines() }))
 }
 
 pub async fn status(
     Ready(host): Ready,
     Name(pipeline): Name,
 ) -> Result<Json<PipelineStatus>, ApiError> {
-    host.engine().status(&pipeline).map(Json).ok_or_else(|| ApiError::no_such_pipeline(&pipeline))
+    host.pipeline(&pipeline).map(Json).ok_or_else(|| ApiError::no_such_pipeline(&pipeline))
 }
 
 pub async fn apply(
@@ -67,6 +67,8 @@ pub async fn delete(Ready(host): Ready, Name(pipeline): Name) -> Result<StatusCo
 
 fn pipeline_error(pipeline: &str, error: &PipelineError) -> ApiError {
     let status = match error {
+        PipelineError::Unknown => return ApiError::no_such_pipeline(pipeline),
+        PipelineError::Spec(_) => StatusCode::UNPROCESSABLE_ENTITY,
         PipelineError::File(_) => StatusCode::INTERNAL_SERVER_ERROR,
         PipelineError::Engine(engine) => match engine.as_ref() {
             ApplyError::Unknown { .. } => return ApiError::no_such_pipeline(pipeline),

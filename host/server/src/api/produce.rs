@@ -118,7 +118,7 @@ impl Request {
                 }
             }
             if buffer.unfinished().len() > self.line_bytes_max {
-                return Err(self.too_long(buffer.unfinished().len()));
+                return Err(self.too_long(self.lines + 1, buffer.unfinished().len()));
             }
         }
         if let Some(last) = buffer.take_last() {
@@ -130,7 +130,7 @@ impl Request {
     fn add(&mut self, line: &[u8]) -> Result<(), ApiError> {
         self.lines += 1;
         if line.len() > self.line_bytes_max {
-            return Err(self.too_long(line.len()));
+            return Err(self.too_long(self.lines, line.len()));
         }
         match &self.form {
             Form::Text { key_separator, partition } => {
@@ -165,7 +165,7 @@ impl Request {
             + value.as_ref().map_or(0, |value| value.len())
             + self.headers.len();
         if size > self.record_bytes_max {
-            return Err(self.too_long(size));
+            return Err(self.too_long(number, size));
         }
         let new = NewRecord {
             partition: record.partition,
@@ -186,11 +186,10 @@ impl Request {
 
     /// Earlier lines of the request that were collected but not written are not written either: the
     /// acknowledged count says where to go on.
-    fn too_long(&self, bytes: usize) -> ApiError {
+    fn too_long(&self, line: u64, bytes: usize) -> ApiError {
         let max = self.record_bytes_max;
         let error = format!(
-            "the record in line {} has at least {bytes} bytes; at most {max} are allowed",
-            self.lines.max(1)
+            "the record in line {line} has at least {bytes} bytes; at most {max} are allowed"
         );
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, error)
             .with_hint("`record_bytes_max` in the host's configuration raises the limit")

@@ -89,7 +89,7 @@ impl Failure {
         if self.reader_went_away() {
             return;
         }
-        let causes = causes(self);
+        let causes = self.causes();
         match output {
             Output::Json => {
                 eprintln!(
@@ -106,6 +106,14 @@ impl Failure {
                     eprintln!("  hint: {hint}");
                 }
             }
+        }
+    }
+
+    /// Those of the host's answer stand for those that this process does not see.
+    fn causes(&self) -> Vec<String> {
+        match self {
+            Failure::Client(ClientError::Refused { problem, .. }) => problem.causes.clone(),
+            other => causes(other),
         }
     }
 

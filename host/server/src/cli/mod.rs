@@ -36,7 +36,15 @@ use crate::{bench, client::Client, demo, serve};
 )]
 pub struct Cli {
     /// How results are printed.
-    #[arg(short, long, global = true, value_enum, default_value_t = Output::Text, env = "TIDEMILL_OUTPUT")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t = Output::Text,
+        env = "TIDEMILL_OUTPUT",
+        help_heading = "Global options"
+    )]
     pub output: Output,
     #[command(subcommand)]
     command: Command,
@@ -75,6 +83,7 @@ pub struct Connection {
         global = true,
         env = "TIDEMILL_HOST",
         default_value = "http://127.0.0.1:8080",
+        help_heading = "Global options",
         value_name = "URL"
     )]
     host: String,

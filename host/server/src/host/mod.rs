@@ -7,9 +7,11 @@ mod layout;
 mod open_error;
 mod pipeline_files;
 mod pipelines;
+mod restore;
 pub mod plugins;
 mod upkeep;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use tidemill_engine::clock::SystemClock;
 use tidemill_engine::engine::{Engine, EngineConfig, EngineHost};
 use tidemill_log::{Blocking, Environment, Log, LogConfig, TopicName};
 use tidemill_plugin::{Registry, Runtime, RuntimeConfig};
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -44,7 +47,10 @@ pub struct Host {
     files: PipelineFiles,
     /// One change of a pipeline at a time, so that its file and the engine agree.
     changes: tokio::sync::Mutex<()>,
+    /// Saved pipelines that did not come back, and why.
+    broken: Mutex<BTreeMap<String, String>>,
     batch_times: Arc<Mutex<metrics::BatchTimes>>,
+    watches: Mutex<BTreeMap<String, AbortHandle>>,
     upkeep: CancellationToken,
 }
 
@@ -85,7 +91,9 @@ impl Host {
             engine,
             files,
             changes: tokio::sync::Mutex::new(()),
+            broken: Mutex::default(),
             batch_times: Arc::default(),
+            watches: Mutex::default(),
             upkeep: CancellationToken::new(),
         });
         host.restore_pipelines().await?;
@@ -111,7 +119,7 @@ impl Host {
 
     /// All metrics as OpenMetrics text.
     pub fn metrics(&self) -> String {
-        metrics::encode(&self.log.metrics(), &self.engine.list(), &self.batch_times.lock())
+        metrics::encode(&self.log.metrics(), &self.pipelines(), &self.batch_times.lock())
     }
 
     /// A topic that is there, and how many partitions it has.

@@ -9,7 +9,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tidemill_engine::spec::PipelineName;
 
 /// Says what the file is, to whoever finds it.
 const FORMAT: &str = "tidemill-pipeline";
@@ -83,7 +82,7 @@ impl PipelineFiles {
     }
 
     /// All pipelines, by name.
-    pub fn load(&self) -> Result<Vec<Saved>, PipelineFileError> {
+    pub fn load(&self) -> Result<Vec<(String, Saved)>, PipelineFileError> {
         let entries = fs::read_dir(&self.folder).map_err(io("list", &self.folder))?;
         let mut paths = Vec::new();
         for entry in entries {
@@ -93,17 +92,19 @@ impl PipelineFiles {
             }
         }
         paths.sort();
-        paths.iter().map(|path| read(path)).collect()
+        let name =
+            |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        paths.iter().map(|path| Ok((name(path), read(path)?))).collect()
     }
 
     /// One pipeline, if it is there.
-    pub fn get(&self, name: &PipelineName) -> Result<Option<Saved>, PipelineFileError> {
+    pub fn get(&self, name: &str) -> Result<Option<Saved>, PipelineFileError> {
         let path = self.path(name);
         if path.exists() { read(&path).map(Some) } else { Ok(None) }
     }
 
     /// Durable on return.
-    pub fn save(&self, name: &PipelineName, saved: &Saved) -> Result<(), PipelineFileError> {
+    pub fn save(&self, name: &str, saved: &Saved) -> Result<(), PipelineFileError> {
         let content = Content {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -122,7 +123,7 @@ impl PipelineFiles {
     }
 
     /// Durable on return. Removing what is not there is fine.
-    pub fn remove(&self, name: &PipelineName) -> Result<(), PipelineFileError> {
+    pub fn remove(&self, name: &str) -> Result<(), PipelineFileError> {
         let path = self.path(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -132,8 +133,8 @@ impl PipelineFiles {
         }
     }
 
-    /// A pipeline's name has letters, digits, `-` and `_` only, so it stays in the folder.
-    fn path(&self, name: &PipelineName) -> PathBuf {
+    /// Names come from valid pipelines (letters, digits, `-` and `_`) or from this folder: they stay in it.
+    fn path(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.{EXTENSION}"))
     }
 
@@ -171,30 +172,25 @@ fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Pipel
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidemill_engine::spec::PipelineSpec;
 
-    const TEXT: &str = "name = \"p\"\n[[source]]\nname = \"s\"\ntopic = \"t\"\n[[sink]]\nname = \"o\"\ninput = \"s\"\ntopic = \"u\"\n";
-
-    fn name() -> PipelineName {
-        PipelineSpec::parse(TEXT).unwrap().name
-    }
+    const TEXT: &str = "name = \"p\"";
 
     #[test]
     fn what_is_saved_is_loaded_until_it_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let files = PipelineFiles::open(folder.path().join("pipelines")).unwrap();
-        assert_eq!(files.get(&name()).unwrap(), None);
+        assert_eq!(files.get("p").unwrap(), None);
         for wanted in [Wanted::Running, Wanted::Stopped] {
             let saved = Saved {
                 text: TEXT.to_owned(),
                 wanted,
                 plugins: [("o".to_owned(), "sha256:1".to_owned())].into(),
             };
-            files.save(&name(), &saved).unwrap();
-            assert_eq!(files.load().unwrap(), [saved]);
+            files.save("p", &saved).unwrap();
+            assert_eq!(files.load().unwrap(), [("p".to_owned(), saved)]);
         }
-        files.remove(&name()).unwrap();
-        files.remove(&name()).unwrap();
+        files.remove("p").unwrap();
+        files.remove("p").unwrap();
         assert!(files.load().unwrap().is_empty());
     }
 

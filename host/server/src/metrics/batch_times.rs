@@ -21,9 +21,9 @@ impl Histogram {
         self.buckets[BOUNDS.partition_point(|bound| *bound < seconds)] += 1;
     }
 
-    /// Bound and batches of each bucket; the encoder knows the largest number as "no bound".
+    /// Bound and batches of each bucket; the last bound is infinite.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
-        BOUNDS.into_iter().chain([f64::MAX]).zip(self.buckets)
+        BOUNDS.into_iter().chain([f64::INFINITY]).zip(self.buckets)
     }
 }
 
@@ -63,7 +63,10 @@ mod tests {
         }
         let (_, histogram) = times.iter().next().unwrap();
         let buckets: Vec<(f64, u64)> = histogram.buckets().collect();
-        assert_eq!((buckets[0], buckets[1], buckets[12]), ((0.005, 2), (0.01, 1), (f64::MAX, 1)));
+        assert_eq!(
+            (buckets[0], buckets[1], buckets[12]),
+            ((0.005, 2), (0.01, 1), (f64::INFINITY, 1))
+        );
         assert_eq!(histogram.count, 4);
         times.forget("p");
         assert_eq!(times.iter().count(), 0);

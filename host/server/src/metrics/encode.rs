@@ -73,7 +73,7 @@ impl Snapshot {
             encoder.encode_descriptor("log_poisoned_partitions", help, None, MetricType::Gauge)?;
         poisoned.encode_gauge(&gauge(log.poisoned_partitions))?;
         let bounds =
-            SYNC_BUCKETS_MICROS.iter().map(|micros| *micros as f64 / 1e6).chain([f64::MAX]);
+            SYNC_BUCKETS_MICROS.iter().map(|micros| *micros as f64 / 1e6).chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(log.sync_buckets).collect();
         let mut syncs = encoder.encode_descriptor(
             "log_sync_seconds",
