@@ -58,6 +58,10 @@ impl Broker for MemoryLog {
         Ok(1)
     }
 
+    async fn delete_topic(&self, _: &str) -> Result<(), BrokerError> {
+        unreachable!("an ingest deletes nothing")
+    }
+
     async fn bounds(&self, _: &str) -> Result<Vec<Bounds>, BrokerError> {
         Err(failure(false))
     }
