@@ -2,8 +2,8 @@
 //!
 //! **The commit is the only moment at which a batch happens.** Everything before it leaves nothing
 //! but files that no committed manifest names; everything after it can be lost and done again.
-//! The order is held by types: [`Finisher::commit`] takes the [`Published`] that only
-//! [`Finisher::publish`] makes.
+//! The order is held by types: `Finisher::commit` takes the [`Published`] that only
+//! `Finisher::publish` makes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
