@@ -192,7 +192,8 @@ fn a_dropped_append_gives_the_lead_back() {
                 tokio::task::yield_now().await;
             }
             client.abort();
-            let kept = log.append(&at("t", 0), batch(["kept"]));
+            let place = at("t", 0);
+            let kept = log.append(&place, batch(["kept"]));
             tokio::time::timeout(Duration::from_secs(30), kept).await.expect("no hang").unwrap();
         }
         let all = read_all(&log, &at("t", 0));

@@ -346,7 +346,7 @@ fn operations_of(script: u64) -> u64 {
 fn recover_and_check(simulation: &Simulation, client: &Client, seed: u64) {
     // Power is lost again while the log recovers, now and then.
     let crashed = simulation.after_crash(seed);
-    let crashed = if seed % 3 == 0 {
+    let crashed = if seed.is_multiple_of(3) {
         let random = SimulatedRandom::new(seed);
         crashed.disk.fail_at(1 + random.below(80), Fault::PowerLoss);
         let opened = Log::open(Path::new(DIR), crashed.environment(), LogConfig::default());

@@ -1,0 +1,70 @@
+//! Kafka's own dump tool reads the segments.
+//!
+//! Runs where `TIDEMILL_KAFKA_CLASSPATH` names the jars of `kafka-tools` and what they need
+//! (for example `lib/*`), and says so where it does not.
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use support::{at, batch, block_on_threads, files, open, topic};
+use tidemill_log::{CommittedOffset, Environment, Offset, TopicConfig};
+
+fn dump(classpath: &str, arguments: &[&str], file: &Path) -> String {
+    let mut command = Command::new("java");
+    command.args(["-cp", classpath, "kafka.tools.DumpLogSegments", "--files"]);
+    let output = command.arg(file).args(arguments).output().expect("java runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+fn assert_contains(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "no {part:?} in:\n{text}");
+    }
+}
+
+#[test]
+fn kafkas_dump_tool_reads_the_segments() {
+    let Ok(classpath) = std::env::var("TIDEMILL_KAFKA_CLASSPATH") else {
+        eprintln!("SKIPPED: TIDEMILL_KAFKA_CLASSPATH is not set, so Kafka's dump tool is not run");
+        return;
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    block_on_threads(write(dir.path()));
+    let first = |name: &str| files(dir.path(), &at(name, 0), ".log").remove(0);
+
+    let data = dump(&classpath, &["--print-data-log", "--deep-iteration"], &first("t"));
+    assert_contains(&data, &["payload: plain", "payload: committed", "payload: aborted"]);
+    assert_contains(&data, &["endTxnMarker: COMMIT", "endTxnMarker: ABORT"]);
+    assert_contains(&data, &["isTransactional: true", "isvalid: true"]);
+    assert!(!data.contains("isvalid: false"), "{data}");
+
+    let offsets = dump(&classpath, &["--offsets-decoder"], &first("__consumer_offsets"));
+    assert_contains(&offsets, &["\"group\":\"g\"", "\"offset\":42", "manifest-42"]);
+
+    let transactions =
+        dump(&classpath, &["--transaction-log-decoder"], &first("__transaction_state"));
+    assert_contains(&transactions, &["pipeline", "CompleteCommit", "PrepareCommit"]);
+}
+
+async fn write(dir: &Path) {
+    let log = open(dir, &Environment::real()).await;
+    log.create_topic(&topic("t"), TopicConfig::default()).await.expect("a new topic");
+    log.append(&at("t", 0), batch(["plain", "plain too"])).await.expect("an append");
+    for (value, commits) in [("committed", true), ("aborted", false)] {
+        let mut transaction = log.begin("pipeline").await.expect("a transaction");
+        transaction.append(&at("t", 0), batch([value])).await.expect("an append");
+        if commits {
+            let offset = CommittedOffset::new(Offset::new(42), "manifest-42");
+            let offsets = vec![(at("source", 3), offset)];
+            transaction.commit_offsets("g", offsets).await.expect("offsets");
+            transaction.commit().await.expect("a commit");
+        } else {
+            transaction.abort().await.expect("an abort");
+        }
+    }
+    log.close().await;
+}
