@@ -5,6 +5,8 @@
 //! **Order is part of the graph**: what a stage writes is ordered by operator, task and input,
 //! never by completion.
 
+mod plugins;
+mod wiring;
 mod compile;
 
 use std::sync::{Arc, OnceLock};
@@ -14,7 +16,8 @@ use tidemill_plugin::Operator;
 use crate::batch::window::Windowing;
 use crate::spec::{SinkOutput, Start};
 
-pub use compile::{CompileError, PluginSource, PluginSourceError, compile};
+pub use compile::{CompileError, compile};
+pub use plugins::{PluginSource, PluginSourceError};
 
 /// Where records go next; indexes into [`Graph`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

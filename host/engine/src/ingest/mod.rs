@@ -3,7 +3,7 @@
 //!
 //! **Records and the position behind them are one transaction of the log**: after a crash, a file
 //! is read on from where its last record in the topic ends. Positions are offsets of the group
-//! `tidemill.ingest.<pipeline>.<source>`; [`position`] tells their form.
+//! `tidemill.ingest.<pipeline>.<source>`; the module `position` tells their form.
 //!
 //! What a *socket* sent and was not committed when the host or the connection broke is lost, and
 //! what the other side sends again after that is doubled: plain TCP has no positions.
