@@ -32,6 +32,21 @@ fn main() {
     };
     compare::<split_words::Plugin>(&operator(&runtime, "split-words"), &lines, &words, rounds, 1.5);
     compare::<upper_case::Plugin>(&operator(&runtime, "upper-case"), &lines, &(), rounds, 3.5);
+    print_starts("split-words");
+}
+
+/// What a start of the host pays for a plugin: compiled once, then taken from the cache.
+fn print_starts(name: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config =
+        RuntimeConfig { code_cache: Some(folder.path().join("code")), ..RuntimeConfig::default() };
+    for what in ["compiled", "from the cache"] {
+        let (runtime, engine) = timed(|| Runtime::new(config.clone()).expect("an engine"));
+        let component = ready(name);
+        let (plugin, load) = timed(|| runtime.load(component, &Grants::none()).expect("a plugin"));
+        let (_, start) = timed(|| plugin.operator(name, &Settings::new(), Limits::default()));
+        println!("{name} {what}: engine {engine:.1?}, load {load:.1?}, first instance {start:.1?}");
+    }
 }
 
 /// Times both in turns, so that both see the same machine, and takes the fastest of each: what
@@ -77,10 +92,13 @@ fn component(operator: &Operator, input: BatchRef<'_>) -> (usize, usize) {
 }
 
 fn operator(runtime: &Arc<Runtime>, name: &str) -> Operator {
-    let ready = tidemill_plugins::ready().iter().find(|plugin| plugin.name == name);
-    let component = ready.expect("a ready plugin").component;
-    let plugin = runtime.load(component, &Grants::none()).expect("a plugin");
+    let plugin = runtime.load(ready(name), &Grants::none()).expect("a plugin");
     plugin.operator(name, &Settings::new(), Limits::default()).expect("an operator")
+}
+
+fn ready(name: &str) -> &'static [u8] {
+    let ready = tidemill_plugins::ready().iter().find(|plugin| plugin.name == name);
+    ready.expect("a ready plugin").component
 }
 
 #[allow(clippy::disallowed_methods, reason = "a benchmark's own stopwatch")]
