@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::report::Report;
 use super::restore::Restored;
 use super::source_side::{Ahead, SourceSide, expected_inputs};
+use super::summary::{Summary, millis};
 use super::surroundings::Surroundings;
 use super::tidy::Tidy;
 use super::{End, Pipeline};
@@ -19,7 +20,7 @@ use crate::batch::watermark::Watermarks;
 use crate::broker::Producer;
 use crate::graph::Graph;
 use crate::ingest::Ingest;
-use crate::progress::{Durations, EventTime, OperatorProgress, PipelineState, Progress};
+use crate::progress::{Durations, PipelineState};
 use crate::rate::{Gains, RateEstimator};
 use crate::spec::{BatchLimits, OnEnd, Trigger};
 
@@ -55,18 +56,6 @@ struct Done {
     finisher: Box<Finisher>,
     finished: Finished,
     summary: Summary,
-}
-
-/// What a batch's progress says of its first half.
-struct Summary {
-    plan: Arc<BatchPlan>,
-    durations: Durations,
-    sources: Vec<crate::progress::SourceProgress>,
-    records: u64,
-    began: Duration,
-    late_by: Duration,
-    since_last: Option<Duration>,
-    event_times: Option<(i64, i64)>,
 }
 
 /// What the log has, and how long it took to ask.
@@ -339,65 +328,20 @@ impl Batches {
             }
         };
         self.next_ends.clone_from(&finished.next_ends);
-        let progress = self.progress(&finisher, finished, summary);
-        self.report.committed(progress);
+        self.learn(&summary, finished.committed_at.saturating_sub(summary.began));
+        self.report.committed(summary.progress(&self.run_id, &finisher, finished));
         self.tidy.after_commit(&mut finisher).await;
         self.finisher = Some(finisher);
         Ok(())
     }
 
-    fn progress(&mut self, finisher: &Finisher, finished: Finished, summary: Summary) -> Progress {
-        let Finished { state, sinks, took: [reduced, published, committed], committed_at, .. } =
-            finished;
-        let Summary {
-            plan,
-            mut durations,
-            sources,
-            records,
-            began,
-            late_by,
-            since_last,
-            event_times,
-        } = summary;
-        let took = committed_at.saturating_sub(began);
-        durations.add_batch = millis(reduced);
-        durations.publish = millis(published);
-        durations.commit_offsets = millis(committed);
-        durations.trigger_execution = millis(took);
+    /// Back-pressure learns from a batch that has committed.
+    fn learn(&mut self, summary: &Summary, took: Duration) {
         if self.back_pressure && matches!(self.trigger, Trigger::Interval(_)) {
             let side = &mut self.source_side;
-            side.rate_now = side
-                .rate
-                .update(plan.time_ms, records, whole_millis(took), whole_millis(late_by))
-                .or(side.rate_now);
-        }
-        let windowed = plan
-            .watermarks
-            .iter()
-            .filter_map(|watermark| watermark.evict.filter(|evict| *evict != i64::MAX));
-        let watermark = windowed.min();
-        // A batch that only closes windows has a watermark, but no records.
-        let event_time = (watermark.is_some() || event_times.is_some()).then(|| EventTime {
-            watermark,
-            min: event_times.map(|(min, _)| min),
-            max: event_times.map(|(_, max)| max),
-        });
-        Progress {
-            id: finisher.group.clone(),
-            run_id: self.run_id.clone(),
-            name: finisher.pipeline.to_string(),
-            timestamp: plan.time_ms,
-            batch_id: plan.id,
-            num_input_rows: records,
-            input_rows_per_second: since_last.map_or(0.0, |since| per_second(records, since)),
-            processed_rows_per_second: per_second(records, took),
-            num_output_rows: sinks.iter().map(|sink| sink.num_output_rows).sum(),
-            duration_ms: durations,
-            event_time,
-            state_operators: state,
-            sources,
-            sinks,
-            operators: operators_of(&finisher.graph),
+            let (took, late_by) = (whole_millis(took), whole_millis(summary.late_by));
+            let learnt = side.rate.update(summary.plan.time_ms, summary.records, took, late_by);
+            side.rate_now = learnt.or(side.rate_now);
         }
     }
 }
@@ -417,30 +361,6 @@ fn limits_of(trigger: Trigger, limits: BatchLimits) -> BatchLimits {
     }
 }
 
-fn operators_of(graph: &Graph) -> Vec<OperatorProgress> {
-    let told = graph.plugins().map(|(name, operator)| {
-        let costs = operator.costs();
-        OperatorProgress {
-            name: name.to_owned(),
-            digest: operator.plugin().digest().to_string(),
-            calls: costs.calls,
-            records: costs.records_in,
-            bytes_in: costs.bytes_in,
-            bytes_out: costs.bytes_out,
-            time_ms: millis(costs.guest_time),
-        }
-    });
-    told.collect()
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
 fn whole_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn per_second(records: u64, took: Duration) -> f64 {
-    if took.is_zero() { 0.0 } else { records as f64 / took.as_secs_f64() }
 }

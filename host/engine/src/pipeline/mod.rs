@@ -4,6 +4,7 @@
 //! mapped. **State, publishing and commits keep the order of the batches.**
 
 mod batches;
+mod summary;
 mod report;
 mod restore;
 mod source_side;

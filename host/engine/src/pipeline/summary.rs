@@ -1,0 +1,96 @@
+//! What a batch did, put into words once it has committed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::batch::finish::{Finished, Finisher};
+use crate::batch::plan::BatchPlan;
+use crate::graph::Graph;
+use crate::progress::{Durations, EventTime, OperatorProgress, Progress, SourceProgress};
+
+/// What a batch's progress says of its first half, up to the exchange.
+pub(super) struct Summary {
+    pub plan: Arc<BatchPlan>,
+    pub durations: Durations,
+    pub sources: Vec<SourceProgress>,
+    pub records: u64,
+    /// When it was planned, on the monotonic clock.
+    pub began: Duration,
+    /// How long it waited for the batch before it.
+    pub late_by: Duration,
+    /// Since the batch before was planned.
+    pub since_last: Option<Duration>,
+    pub event_times: Option<(i64, i64)>,
+}
+
+impl Summary {
+    /// The whole batch.
+    pub fn progress(self, run_id: &str, finisher: &Finisher, finished: Finished) -> Progress {
+        let event_time = self.event_time();
+        let Finished { state, sinks, took: [reduced, published, committed], committed_at, .. } =
+            finished;
+        let took = committed_at.saturating_sub(self.began);
+        Progress {
+            id: finisher.group.clone(),
+            run_id: run_id.to_owned(),
+            name: finisher.pipeline.to_string(),
+            timestamp: self.plan.time_ms,
+            batch_id: self.plan.id,
+            num_input_rows: self.records,
+            input_rows_per_second: self
+                .since_last
+                .map_or(0.0, |since| per_second(self.records, since)),
+            processed_rows_per_second: per_second(self.records, took),
+            num_output_rows: sinks.iter().map(|sink| sink.num_output_rows).sum(),
+            duration_ms: Durations {
+                add_batch: millis(reduced),
+                publish: millis(published),
+                commit_offsets: millis(committed),
+                trigger_execution: millis(took),
+                ..self.durations
+            },
+            event_time,
+            state_operators: state,
+            sources: self.sources,
+            sinks,
+            operators: operators_of(&finisher.graph),
+        }
+    }
+
+    /// A batch that only closes windows has a watermark, but no records.
+    fn event_time(&self) -> Option<EventTime> {
+        let evicted = self.plan.watermarks.iter().filter_map(|watermark| watermark.evict);
+        // A flush closes all windows, but says nothing about event time.
+        let watermark = evicted.filter(|evict| *evict != i64::MAX).min();
+        (watermark.is_some() || self.event_times.is_some()).then(|| EventTime {
+            watermark,
+            min: self.event_times.map(|(min, _)| min),
+            max: self.event_times.map(|(_, max)| max),
+        })
+    }
+}
+
+fn operators_of(graph: &Graph) -> Vec<OperatorProgress> {
+    let told = graph.plugins().map(|(name, operator)| {
+        let costs = operator.costs();
+        OperatorProgress {
+            name: name.to_owned(),
+            digest: operator.plugin().digest().to_string(),
+            calls: costs.calls,
+            records: costs.records_in,
+            bytes_in: costs.bytes_in,
+            bytes_out: costs.bytes_out,
+            time_ms: millis(costs.guest_time),
+        }
+    });
+    told.collect()
+}
+
+/// Milliseconds, with their fractions.
+pub(super) fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+fn per_second(records: u64, took: Duration) -> f64 {
+    if took.is_zero() { 0.0 } else { records as f64 / took.as_secs_f64() }
+}
