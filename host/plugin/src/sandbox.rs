@@ -3,8 +3,8 @@
 //! Time is the batch's, randomness comes from the call's place in the pipeline, there are no files,
 //! no sockets, no environment and no input; output goes to the log. **No function here blocks,
 //! reads the machine's clock or opens anything.** That is why WASI is implemented here and not taken
-//! from `wasmtime-wasi`, whose host functions enter a tokio runtime, create sockets before they
-//! ask whether they may, and sleep for real.
+//! from `wasmtime-wasi`: its polling enters a tokio runtime, which panics on a thread that is in one
+//! already, and its monotonic clock sleeps for real. Those are most of what plugins import.
 
 mod entropy;
 mod granted;
