@@ -13,7 +13,8 @@ use std::sync::Arc;
 use support::{at, batch, block_on, open, read_all, small_segments, topic};
 use tidemill_log::simulation::{Fault, SimulatedRandom, Simulation};
 use tidemill_log::{
-    AppendError, CommittedOffset, GroupError, Log, LogConfig, Offset, Transaction, TransactionError,
+    AppendError, CommittedOffset, Flush, GroupError, Log, LogConfig, Offset, TopicConfig,
+    Transaction, TransactionError,
 };
 
 const DIR: &str = "/data";
@@ -374,7 +375,14 @@ fn for_all_cases(images: u64, test: impl Fn(Case)) {
         return test(case);
     }
     for script in 0..scripts() {
-        for operation in 1..=operations_of(script) + 1 {
+        let operations = operations_of(script) + 1;
+        for_cases(script..script + 1, operations, images, &test);
+    }
+}
+
+fn for_cases(scripts: std::ops::Range<u64>, operations: u64, images: u64, test: impl Fn(Case)) {
+    for script in scripts {
+        for operation in 1..=operations {
             for image in 0..images {
                 let case = Case { script, operation, image };
                 let _announcement = case.announce();
@@ -397,6 +405,53 @@ fn an_error_at_every_operation_loses_nothing_acknowledged() {
     for_all_cases(2, |Case { script, operation, image }| {
         let (simulation, client) = run(script, operation, Fault::Error);
         recover_and_check(&simulation, &client, script ^ operation << 8 ^ image << 32);
+    });
+}
+
+/// Appends to a topic that is synced about every 250 ms; returns what was acknowledged.
+async fn run_relaxed(simulation: &Simulation, random: &SimulatedRandom) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    let log = Log::open(Path::new(DIR), simulation.environment(), LogConfig::default()).await;
+    let Ok(log) = log else { return acknowledged };
+    let config = TopicConfig { flush: Flush::IntervalMs(250), ..small_segments(1) };
+    if log.create_topic(&topic("r"), config).await.is_err() {
+        return acknowledged;
+    }
+    for number in 0..30 {
+        simulation.clock.advance_ms(100);
+        let value = format!("{number}-{}", "x".repeat(random.below(700) as usize));
+        match log.append(&at("r", 0), batch([&value])).await {
+            Ok(_) => acknowledged.push(value),
+            Err(_) => break,
+        }
+    }
+    acknowledged
+}
+
+#[test]
+fn a_relaxed_topic_keeps_a_beginning_of_what_was_acknowledged() {
+    let simulation = Simulation::new(1);
+    block_on(run_relaxed(&simulation, &SimulatedRandom::new(1)));
+    let operations = simulation.disk.operations();
+    for_cases(0..scripts(), operations + 1, 3, |Case { script, operation, image }| {
+        let simulation = Simulation::new(script);
+        simulation.disk.fail_at(operation, Fault::PowerLoss);
+        let random = SimulatedRandom::new(script);
+        let acknowledged = block_on(run_relaxed(&simulation, &random));
+        let crashed = simulation.after_crash(script ^ operation << 8 ^ image << 32);
+        block_on(async {
+            let log = open(Path::new(DIR), &crashed.environment()).await;
+            if log.describe(&topic("r")).is_none() {
+                return assert!(acknowledged.is_empty());
+            }
+            let found = read_all(&log, &at("r", 0));
+            // The last one may have been written without an answer.
+            assert!(found.len() <= acknowledged.len() + 1);
+            for (index, (offset, value)) in found.iter().enumerate() {
+                assert_eq!(*offset, index as i64);
+                assert!(acknowledged.get(index).is_none_or(|it| it == value));
+            }
+        });
     });
 }
 

@@ -185,6 +185,27 @@ fn damage_in_a_sealed_segment_is_found_by_readers_and_by_verify() {
 }
 
 #[test]
+fn every_damaged_byte_of_a_sealed_segment_is_noticed_by_readers() {
+    block_on(async {
+        let simulation = Simulation::new(1);
+        let expected = filled(&simulation, true).await;
+        let log = open(Path::new(DIR), &simulation.environment()).await;
+        for position in 0..12 * BATCH_BYTES {
+            let flip = |bytes: &mut Vec<u8>| bytes[position] ^= 0x04;
+            simulation.disk.damage(&segment(12, "log"), flip).unwrap();
+            let offset = Offset::new(12 + (position / BATCH_BYTES) as i64);
+            for bytes_max in [1, 4096] {
+                let read = log.read(&at("t", 0), offset, bytes_max, Isolation::Committed);
+                let error = read.expect_err("bad bytes are never returned").to_string();
+                assert!(error.contains("000012.log` is damaged at byte"), "{position}: {error}");
+            }
+            simulation.disk.damage(&segment(12, "log"), flip).unwrap();
+        }
+        assert_eq!(read_all(&log, &at("t", 0)), expected);
+    });
+}
+
+#[test]
 fn seals_are_made_again() {
     block_on(async {
         let simulation = Simulation::new(1);

@@ -47,8 +47,11 @@ fn kafkas_dump_tool_reads_the_segments() {
 
     let transactions =
         dump(&classpath, &["--transaction-log-decoder"], &first("__transaction_state"));
-    assert_contains(&transactions, &["pipeline", "CompleteCommit", "PrepareCommit"]);
+    assert_contains(&transactions, &["pipeline", PREPARE_COMMIT, COMPLETE_COMMIT]);
 }
+
+const PREPARE_COMMIT: &str = "\"transactionStatus\":2";
+const COMPLETE_COMMIT: &str = "\"transactionStatus\":4";
 
 async fn write(dir: &Path) {
     let log = open(dir, &Environment::real()).await;

@@ -31,6 +31,10 @@ impl EncodedBatch {
                 last_offset_delta: header.last_offset_delta,
             });
         }
+        let is_numbered = header.producer_epoch.get() >= 0 && header.base_sequence.get() >= 0;
+        if header.producer_id.is_some() && !is_numbered && !header.attributes.is_control() {
+            return Err(BatchError::Producer { producer_id: header.producer_id });
+        }
         let bytes = bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
         Ok(Self { bytes, header })
     }

@@ -73,6 +73,12 @@ pub enum BatchError {
         /// The field `last_offset_delta`.
         last_offset_delta: i32,
     },
+    /// A producer id without an epoch or a sequence number.
+    #[error("the batch names producer {producer_id}, but not its epoch or its sequence")]
+    Producer {
+        /// The producer.
+        producer_id: ProducerId,
+    },
     /// The batch is compressed.
     #[error("the batch is compressed with {codec}, which is not supported yet")]
     Compressed {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::fetched::{Fetched, Isolation};
-use super::walk::{Walk, walk};
-use super::{AbortedTransaction, Health, Offsets, Partition, State};
+use super::walk::{Piece, Walk, Wanted, walk};
+use super::{AbortedTransaction, Durable, Health, Offsets, Partition, State};
 use crate::batch::{BatchError, Batches};
 use crate::disk::DiskFile;
 use crate::identity::{Offset, TopicPartition};
@@ -83,6 +83,8 @@ struct Stretch {
     file: Arc<dyn DiskFile>,
     /// A batch starts here, at or before the one that is wanted.
     start: u64,
+    /// That batch's offset.
+    offset: Offset,
     /// By here the wanted batch has started.
     found_by: u64,
     /// Whole batches end here.
@@ -98,12 +100,13 @@ impl Partition {
         bytes_max: usize,
         isolation: Isolation,
     ) -> Result<Fetched, ReadError> {
-        let (offsets, stretch) = self.locate(from, isolation)?;
+        let (offsets, stretch, facts) = self.locate(from, isolation)?;
         let Some(stretch) = stretch else {
             return Ok(Fetched { bytes: Bytes::new(), next: from, offsets, aborted: Vec::new() });
         };
         let limit = limit(offsets, isolation);
-        let (bytes, next) = self.read_stretch(&stretch, from, limit, bytes_max)?;
+        let wanted = Wanted { from, limit, bytes_max, facts: &facts };
+        let (bytes, next) = self.read_stretch(&stretch, &wanted)?;
         self.metrics.read(bytes.len() as u64);
         let aborted = match isolation {
             Isolation::Committed => self.state.lock().aborted_between(from, next),
@@ -156,9 +159,10 @@ impl Partition {
         &self,
         from: Offset,
         isolation: Isolation,
-    ) -> Result<(Offsets, Option<Stretch>), ReadError> {
+    ) -> Result<(Offsets, Option<Stretch>, Durable), ReadError> {
         let state = self.state.lock();
         let offsets = state.offsets();
+        let facts = state.facts.clone();
         if state.health == Health::Deleted {
             return Err(ReadError::UnknownPartition { at: self.at.clone() });
         }
@@ -166,13 +170,13 @@ impl Partition {
             return Err(ReadError::OutOfRange { at: self.at.clone(), from, offsets });
         }
         if from >= limit(offsets, isolation) {
-            return Ok((offsets, None));
+            return Ok((offsets, None, facts));
         }
         if from >= state.active.base {
             let active = &state.active;
             let file = active.file.clone();
             let stretch = stretch(active.base, file, &active.index, active.bytes, from);
-            return Ok((offsets, Some(stretch)));
+            return Ok((offsets, Some(stretch), facts));
         }
         let after = state.segments.partition_point(|segment| segment.base <= from);
         let segment = after.checked_sub(1).and_then(|index| state.segments.get(index)).cloned();
@@ -184,7 +188,8 @@ impl Partition {
         match segment.load(&*self.environment.disk, &self.dir) {
             Ok(loaded) => {
                 let (base, bytes) = (segment.base, segment.bytes);
-                Ok((offsets, Some(stretch(base, loaded.file, &loaded.index, bytes, from))))
+                let stretch = stretch(base, loaded.file, &loaded.index, bytes, from);
+                Ok((offsets, Some(stretch), facts))
             }
             // Retention was faster.
             Err(_) if self.offsets().log_start > from => {
@@ -198,34 +203,30 @@ impl Partition {
     fn read_stretch(
         &self,
         stretch: &Stretch,
-        from: Offset,
-        limit: Offset,
-        bytes_max: usize,
+        wanted: &Wanted<'_>,
     ) -> Result<(Bytes, Offset), ReadError> {
         let ahead = stretch.found_by - stretch.start;
-        let wanted = ahead.saturating_add(bytes_max as u64);
-        let mut bytes = self.fill(stretch, stretch.start, wanted)?;
-        let mut start = stretch.start;
+        let (mut position, mut offset) = (stretch.start, stretch.offset);
+        let mut bytes =
+            self.fill(stretch, position, ahead.saturating_add(wanted.bytes_max as u64))?;
         loop {
-            let whole = walk(&bytes, start, from, limit, bytes_max);
-            match whole.map_err(|damage| self.damaged(stretch, damage))? {
+            let walked = walk(&Piece { bytes: &bytes, position, offset }, wanted);
+            match walked.map_err(|damage| self.damaged(stretch, damage))? {
                 Walk::Found { first, end, next } => {
                     let mut bytes = bytes.freeze();
                     bytes.truncate(end);
                     return Ok((bytes.slice(first..), next));
                 }
-                // One batch is larger than what was asked for: it alone, then.
-                Walk::Short { at, needed }
-                    if needed as u64 <= stretch.end - (start + at as u64) =>
-                {
-                    start += at as u64;
-                    bytes = self.fill(stretch, start, needed as u64)?;
-                }
-                Walk::Short { at, needed } => {
-                    let present = bytes.len() - at;
-                    let kind = BatchError::Truncated { needed, present }.into();
-                    let damage = Damage { position: start + at as u64, offset: from, kind };
-                    return Err(self.damaged(stretch, damage));
+                Walk::Short { at, needed, offset: short } => {
+                    // One batch is larger than what was asked for: it alone, then.
+                    position += at as u64;
+                    offset = short;
+                    bytes = self.fill(stretch, position, needed as u64)?;
+                    let present = bytes.len();
+                    if present < needed {
+                        let kind = BatchError::Truncated { needed, present }.into();
+                        return Err(self.damaged(stretch, Damage { position, offset, kind }));
+                    }
                 }
             }
         }
@@ -275,8 +276,9 @@ fn stretch(
     end: u64,
     from: Offset,
 ) -> Stretch {
-    let start = index.position_of(base, from);
-    Stretch { base, file, start, found_by: index.position_after(start).unwrap_or(end), end }
+    let (start, offset) = index.start_for(base, from);
+    let found_by = index.position_after(start).unwrap_or(end);
+    Stretch { base, file, start, offset, found_by, end }
 }
 
 fn first_at_or_after(bytes: &[u8], timestamp_ms: i64, from: Offset) -> Option<(Offset, i64)> {

@@ -145,7 +145,7 @@ impl Partition {
         if start <= facts.log_start {
             return Ok(());
         }
-        facts.start_at(start);
+        facts.log_start = start;
         facts.write(&*self.environment.disk, &self.dir)?;
         let gone = {
             let mut state = self.state.lock();

@@ -24,7 +24,8 @@ pub(crate) struct EpochStart {
 pub(crate) struct Durable {
     /// Records before it are deleted, whether their files are gone yet or not.
     pub log_start: Offset,
-    /// Ascending in both fields; never empty.
+    /// Ascending in both fields; never empty. All are kept: there is one for each torn tail,
+    /// and the first segment may begin before `log_start`.
     pub epochs: Vec<EpochStart>,
 }
 
@@ -51,13 +52,6 @@ impl Durable {
         let epoch = LeaderEpoch::new(self.epoch().get().saturating_add(1));
         self.epochs.retain(|entry| entry.start < start);
         self.epochs.push(EpochStart { epoch, start });
-    }
-
-    /// Moves the start; epochs that ended before it are forgotten.
-    pub(crate) fn start_at(&mut self, log_start: Offset) {
-        self.log_start = log_start;
-        let current = self.epochs.partition_point(|entry| entry.start <= log_start);
-        self.epochs.drain(..current.saturating_sub(1));
     }
 
     pub(crate) fn path(dir: &Path) -> PathBuf {
@@ -93,9 +87,5 @@ mod tests {
         durable.bump_epoch(Offset::new(20));
         let at = |offset| durable.epoch_at(Offset::new(offset)).get();
         assert_eq!([at(0), at(9), at(10), at(19), at(20), at(99)], [0, 0, 2, 2, 3, 3]);
-        let mut later = durable.clone();
-        later.start_at(Offset::new(15));
-        assert_eq!(later.epoch_at(Offset::new(15)).get(), 2);
-        assert_eq!(later.epochs.len(), 2);
     }
 }

@@ -66,13 +66,15 @@ impl SegmentIndex {
         self.max_timestamp_ms = self.max_timestamp_ms.max(header.max_timestamp_ms);
     }
 
-    /// Where to start walking for `offset`.
-    pub(crate) fn position_of(&self, base: Offset, offset: Offset) -> u64 {
+    /// Where to start walking for `offset`: a position, and the offset of the batch there.
+    pub(crate) fn start_for(&self, base: Offset, offset: Offset) -> (u64, Offset) {
         let delta = offset.get().saturating_sub(base.get());
         let holds = |entry: &IndexEntry| i64::from(entry.offset_delta) <= delta;
         let after = self.entries.partition_point(holds);
         let entry = after.checked_sub(1).and_then(|index| self.entries.get(index));
-        entry.map_or(0, |entry| entry.position.into())
+        entry.map_or((0, base), |entry| {
+            (entry.position.into(), base.plus(entry.offset_delta.into()))
+        })
     }
 
     /// The offset to start walking from for the first record at or after `timestamp_ms`.

@@ -109,7 +109,7 @@ pub(crate) fn scan(
     while scanned.bytes < window.length {
         let position = scanned.bytes;
         let checked = window.batch_at(position)?.and_then(|batch| {
-            check_place(&batch, scanned.next, epoch_at(scanned.next))?;
+            batch.check_place(scanned.next, epoch_at(scanned.next))?;
             Ok(batch)
         });
         match checked {
@@ -131,16 +131,22 @@ pub(crate) fn scan(
     Ok(scanned)
 }
 
-/// Checks what the checksum does not cover.
-fn check_place(batch: &Batch<'_>, expected: Offset, epoch: LeaderEpoch) -> Result<(), DamageKind> {
-    let header = batch.header();
-    if header.base_offset != expected {
-        return Err(DamageKind::Offset { expected, found: header.base_offset });
+impl Batch<'_> {
+    /// Checks what the checksum does not cover.
+    pub(crate) fn check_place(
+        &self,
+        expected: Offset,
+        epoch: LeaderEpoch,
+    ) -> Result<(), DamageKind> {
+        let header = self.header();
+        if header.base_offset != expected {
+            return Err(DamageKind::Offset { expected, found: header.base_offset });
+        }
+        if header.leader_epoch != epoch {
+            return Err(DamageKind::Epoch { expected: epoch, found: header.leader_epoch });
+        }
+        Ok(())
     }
-    if header.leader_epoch != epoch {
-        return Err(DamageKind::Epoch { expected: epoch, found: header.leader_epoch });
-    }
-    Ok(())
 }
 
 /// Whether a valid batch of a later offset follows somewhere behind `damage`: then what is
