@@ -169,3 +169,16 @@ fn find(folder: &std::path::Path, is_it: &dyn Fn(&std::path::Path) -> bool) -> s
     }
     panic!("there is no such file below {}", folder.display());
 }
+
+#[test]
+fn a_component_above_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("host.toml");
+    fs::write(&config, "plugin_bytes_max = \"1MiB\"\n").unwrap();
+    let data = folder.path().join("data");
+    let host = Host::start_with(&data, &["--config", config.to_str().unwrap()], &[]);
+    let large = folder.path().join("large.wasm");
+    fs::write(&large, vec![0; 20 << 20]).unwrap();
+    host.run(&["plugin", "push", large.to_str().unwrap()])
+        .fails(1, &["at most 1048576 bytes", "plugin_bytes_max"]);
+}

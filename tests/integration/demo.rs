@@ -44,3 +44,22 @@ fn an_input_that_is_not_there_or_empty() {
     let file = tempfile::NamedTempFile::new().unwrap();
     run(&["demo", "--input", file.path().to_str().unwrap()]).fails(1, &["has no lines", "hint"]);
 }
+
+#[test]
+fn a_kept_host_is_left_up() {
+    let ran = run(&["demo", "--keep", "--lines", "2000", "--seconds", "0"]);
+    let after = |mark: &str| -> String {
+        let found = ran.stderr.split_once(mark).unwrap_or_else(|| panic!("{mark}: {}", ran.stderr));
+        found.1.split_whitespace().next().unwrap().to_owned()
+    };
+    let (address, pid) = (after("TIDEMILL_HOST="), after("  kill "));
+    let folder = after("its data in ").trim_end_matches('.').to_owned();
+    let listed = run(&["pipeline", "list", "--host", &address]);
+    let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    crate::harness::eventually("the host has ended", || {
+        (run(&["topic", "list", "--host", &address]).code != 0).then_some(())
+    });
+    std::fs::remove_dir_all(folder).unwrap();
+    assert!(listed.ok().contains("page-latency"));
+}

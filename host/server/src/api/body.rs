@@ -13,6 +13,9 @@ use super::ApiError;
 
 /// A sender that says nothing for so long is given up.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same for a body that is not wanted any more.
+const DISCARD_PATIENCE: Duration = Duration::from_millis(500);
+const DISCARD_BYTES_MAX: usize = 128 << 20;
 
 /// The next piece, or `None` at the end.
 pub async fn next_piece(body: &mut BodyDataStream) -> Result<Option<Bytes>, ApiError> {
@@ -34,18 +37,31 @@ pub async fn read_all(
     bytes_max: usize,
 ) -> Result<Vec<u8>, ApiError> {
     let claimed = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let mut stream = body.into_data_stream();
     if claimed.and_then(|length| length.parse::<u64>().ok()) > Some(bytes_max as u64) {
+        discard(&mut stream).await;
         return Err(too_large(bytes_max));
     }
-    let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
     while let Some(piece) = next_piece(&mut stream).await? {
         if bytes.len() + piece.len() > bytes_max {
+            discard(&mut stream).await;
             return Err(too_large(bytes_max));
         }
         bytes.extend_from_slice(&piece);
     }
     Ok(bytes)
+}
+
+/// Reads on for a while without keeping anything. A sender that is refused while it sends often does not see
+/// the answer, but a broken connection.
+pub async fn discard(body: &mut BodyDataStream) {
+    let mut discarded = 0;
+    while discarded < DISCARD_BYTES_MAX
+        && let Ok(Some(Ok(piece))) = tokio::time::timeout(DISCARD_PATIENCE, body.next()).await
+    {
+        discarded += piece.len();
+    }
 }
 
 fn too_large(bytes_max: usize) -> ApiError {

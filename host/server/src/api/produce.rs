@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tidemill_log::AppendError;
 
 use super::batcher::{BatchError, Batcher, NewRecord};
-use super::body::next_piece;
+use super::body::{discard, next_piece};
 use super::wire::{Produced, WireRecord, decode};
 use super::{ApiError, App, Name, Params, Ready, headers};
 use crate::clock;
@@ -103,7 +103,10 @@ impl Request {
     async fn run(mut self, mut body: BodyDataStream) -> Result<Produced, ApiError> {
         match self.read(&mut body).await {
             Ok(()) => Ok(self.batcher.produced()),
-            Err(error) => Err(error.with_acknowledged(self.batcher.produced())),
+            Err(error) => {
+                discard(&mut body).await;
+                Err(error.with_acknowledged(self.batcher.produced()))
+            }
         }
     }
 

@@ -1,7 +1,8 @@
-//! `tidemill bench boundary`: calls of ready plugins over columns, beside native code that does the same.
+//! `tidemill bench boundary`: calls of ready plugins over columns, beside the plugins' own code run natively.
 //!
-//! Both sides read the same columns and write columns of the same form, into buffers that they use again.
-//! The sandbox runs as a host runs it, with its deadline checks on, and each result is checked.
+//! Both sides run the same Rust code over the same columns, native code with buffers that it uses again. The
+//! sandbox runs as a host runs it, with its deadline checks on. Both sides take turns, so that both see the same
+//! machine, and what they give is compared.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +10,14 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 use tidemill_plugin::{
-    BatchRef, CallContext, Column, Grants, Limits, OutcomeRef, Runtime, RuntimeConfig, Settings,
+    BatchRef, CallContext, Column, ColumnRef, Grants, Limits, Operator, Runtime, RuntimeConfig,
+    Settings,
 };
+use tidemill_sdk::plugin::Transform;
+use tidemill_sdk::{Buffers, run_transform};
 
 use super::BenchError;
-use super::corpus::{Corpus, for_each_word};
+use super::corpus::Corpus;
 use crate::cli::table;
 use crate::clock;
 
@@ -63,109 +67,100 @@ pub fn run(args: &BoundaryArgs) -> Result<Vec<Figures>, BenchError> {
     let mut values = Column::with_capacity(RECORDS, corpus.bytes());
     (0..RECORDS).for_each(|line| values.push(Some(corpus.line(line))));
     let runtime = Runtime::new(RuntimeConfig::default())?;
-    let upper = compare(&runtime, "upper-case", &values, duration, native_upper_case)?;
-    let split = compare(&runtime, "split-words", &values, duration, native_split_words)?;
-    Ok(vec![upper, split])
+    let upper = Bench { runtime: &runtime, name: "upper-case", values: &values, duration };
+    let split = Bench { name: "split-words", ..upper };
+    let words = split_words::SplitWords {
+        lower_case: false,
+        separators: split_words::Separators::WhiteSpace,
+    };
+    Ok(vec![
+        upper.compare::<upper_case::Plugin>(&())?,
+        split.compare::<split_words::Plugin>(&words)?,
+    ])
 }
 
-/// What a native run writes: items one after the other, where each ends, and how many each record gave.
-#[derive(Default)]
-struct Emitted {
-    data: Vec<u8>,
-    offsets: Vec<u32>,
-    counts: Vec<u32>,
-}
-
-impl Emitted {
-    fn clear(&mut self) {
-        self.data.clear();
-        self.offsets.clear();
-        self.offsets.push(0);
-        self.counts.clear();
-    }
-}
-
-fn native_upper_case(values: &Column, out: &mut Emitted) {
-    let values = values.as_ref();
-    out.data.extend_from_slice(values.data());
-    out.data.make_ascii_uppercase();
-    out.offsets.clear();
-    out.offsets.extend_from_slice(values.offsets());
-}
-
-fn native_split_words(values: &Column, out: &mut Emitted) {
-    for line in values.as_ref().iter() {
-        let mut words = 0;
-        for_each_word(line.unwrap_or_default(), |word| {
-            out.data.extend_from_slice(word);
-            out.offsets.push(out.data.len() as u32);
-            words += 1;
-        });
-        out.counts.push(words);
-    }
-}
-
-fn compare(
-    runtime: &Arc<Runtime>,
+/// One plugin to be measured.
+#[derive(Clone, Copy)]
+struct Bench<'a> {
+    runtime: &'a Arc<Runtime>,
     name: &'static str,
-    values: &Column,
+    values: &'a Column,
     duration: Duration,
-    native: fn(&Column, &mut Emitted),
-) -> Result<Figures, BenchError> {
-    let mut expected = Emitted::default();
-    let native_ns = measure(duration, || {
-        expected.clear();
-        native(values, &mut expected);
-        std::hint::black_box(&expected);
-        Ok(())
-    })?;
-    let ready = tidemill_plugins::ready().iter().find(|ready| ready.name == name);
-    let ready = ready
-        .ok_or_else(|| BenchError::Wrong { what: format!("there is no ready plugin `{name}`") })?;
-    let plugin = runtime.load(ready.component, &Grants::none())?;
-    let operator = plugin.operator(name, &Settings::new(), Limits::default())?;
-    let timestamps = vec![0; values.len()];
-    let (keys, headers) = (Column::new(), Column::new());
-    let batch = BatchRef::new(keys.as_ref(), values.as_ref(), headers.as_ref(), &timestamps)?;
-    let context = CallContext { pipeline: "bench", batch: 0, task: 0, time_ms: 0 };
-    let component_ns = measure(duration, || {
-        let right = operator.transform(&context, batch, |outcome| is_right(outcome, &expected))?;
-        if right {
-            Ok(())
-        } else {
-            Err(BenchError::Wrong {
-                what: format!("`{name}` gave something else than native code"),
-            })
+}
+
+/// Items and bytes of keys and of values.
+type Emitted = [(usize, usize); 2];
+
+impl Bench<'_> {
+    fn compare<P: Transform>(&self, settings: &P::Settings) -> Result<Figures, BenchError> {
+        let operator = self.operator()?;
+        let input = self.native_input();
+        let mut buffers = Buffers::default();
+        let (mut native_times, mut component_times) = (Vec::new(), Vec::new());
+        let started = clock::now();
+        while started.elapsed() < self.duration || native_times.len() < 10 {
+            let began = clock::now();
+            let outcome = run_transform::<P>(settings, &input, std::mem::take(&mut buffers));
+            native_times.push(began.elapsed());
+            let outcome = outcome.map_err(|failure| self.wrong(&failure.to_string()))?;
+            let size = |column: &tidemill_sdk::Column| (column.len(), column.data.len());
+            let expected = [size(&outcome.emitted.keys), size(&outcome.emitted.values)];
+            buffers = outcome.into();
+
+            let began = clock::now();
+            let emitted = self.call(&operator)?;
+            component_times.push(began.elapsed());
+            if emitted != expected {
+                return Err(self.wrong("it gave something else than the same code natively"));
+            }
         }
-    })?;
-    Ok(Figures {
-        plugin: name,
-        native_ns_per_record: native_ns,
-        component_ns_per_record: component_ns,
-        ratio: component_ns / native_ns,
-    })
-}
-
-/// Looks at sizes alone: comparing every byte would be timed as well.
-fn is_right(outcome: OutcomeRef<'_>, expected: &Emitted) -> bool {
-    let emitted = outcome.emitted();
-    let column = if emitted.keys().is_empty() { emitted.values() } else { emitted.keys() };
-    column.len() + 1 == expected.offsets.len() && column.item_bytes() == expected.data.len()
-}
-
-/// Nanoseconds a record, of the fastest tenth of the calls: what the machine does beside is not measured.
-fn measure(
-    duration: Duration,
-    mut call: impl FnMut() -> Result<(), BenchError>,
-) -> Result<f64, BenchError> {
-    let started = clock::now();
-    let mut times = Vec::new();
-    while started.elapsed() < duration || times.len() < 10 {
-        let began = clock::now();
-        call()?;
-        times.push(began.elapsed());
+        let (native, component) = (fastest_ns(native_times), fastest_ns(component_times));
+        Ok(Figures {
+            plugin: self.name,
+            native_ns_per_record: native,
+            component_ns_per_record: component,
+            ratio: component / native,
+        })
     }
+
+    fn operator(&self) -> Result<Operator, BenchError> {
+        let ready = tidemill_plugins::ready().iter().find(|ready| ready.name == self.name);
+        let component = ready.ok_or_else(|| self.wrong("it is no ready plugin"))?.component;
+        let plugin = self.runtime.load(component, &Grants::none())?;
+        Ok(plugin.operator(self.name, &Settings::new(), Limits::default())?)
+    }
+
+    /// The same records as plugins have them.
+    fn native_input(&self) -> tidemill_sdk::Batch {
+        let values = self.values.as_ref();
+        let values = tidemill_sdk::Column {
+            data: values.data().to_vec(),
+            offsets: values.offsets().to_vec(),
+            validity: Vec::new(),
+        };
+        tidemill_sdk::Batch { values, ..tidemill_sdk::Batch::default() }
+    }
+
+    /// Looks at sizes alone: comparing every byte would be timed as well.
+    fn call(&self, operator: &Operator) -> Result<Emitted, BenchError> {
+        let context = CallContext { pipeline: "bench", batch: 0, task: 0, time_ms: 0 };
+        let empty = ColumnRef::EMPTY;
+        let batch = BatchRef::new(empty, self.values.as_ref(), empty, &[])?;
+        let size = |column: ColumnRef<'_>| (column.len(), column.item_bytes());
+        Ok(operator.transform(&context, batch, |outcome| {
+            let emitted = outcome.emitted();
+            [size(emitted.keys()), size(emitted.values())]
+        })?)
+    }
+
+    fn wrong(&self, what: &str) -> BenchError {
+        BenchError::Wrong { what: format!("`{}`: {what}", self.name) }
+    }
+}
+
+/// Nanoseconds a record, of the fastest tenth of the calls: what disturbs a call only makes it slower.
+fn fastest_ns(mut times: Vec<Duration>) -> f64 {
     times.sort();
     let fastest = &times[..times.len().div_ceil(10)];
-    Ok(fastest.iter().sum::<Duration>().as_nanos() as f64 / fastest.len() as f64 / RECORDS as f64)
+    fastest.iter().sum::<Duration>().as_nanos() as f64 / fastest.len() as f64 / RECORDS as f64
 }

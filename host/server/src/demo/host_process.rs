@@ -17,6 +17,8 @@ use crate::client::Client;
 use crate::clock;
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a host promises, and some more.
+const STOP_TIMEOUT: Duration = Duration::from_secs(6);
 /// What of its log is shown when it does not start.
 const LOG_LINES_SHOWN: usize = 12;
 
@@ -30,6 +32,8 @@ struct ReadyLine {
 pub struct HostProcess {
     data: PathBuf,
     keep: bool,
+    /// From now on it is the person's.
+    left: bool,
     child: Child,
     http: String,
     started_in: Duration,
@@ -54,6 +58,7 @@ impl HostProcess {
         Ok(HostProcess {
             data: data.to_owned(),
             keep,
+            left: false,
             child,
             http: ready.http,
             started_in: started.elapsed(),
@@ -63,6 +68,20 @@ impl HostProcess {
     /// Kills it as a crash would (SIGKILL).
     pub async fn kill(&mut self) -> Result<(), DemoError> {
         self.child.kill().await.map_err(DemoError::Kill)
+    }
+
+    /// Leaves it up when this value goes.
+    pub fn leave(&mut self) {
+        self.left = true;
+    }
+
+    /// Ends it in good order, as a person would with Ctrl-C.
+    pub async fn stop(mut self) -> Result<(), DemoError> {
+        drop(self.child.stdin.take());
+        match tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await {
+            Ok(ended) => ended.map(drop).map_err(DemoError::Kill),
+            Err(_) => self.kill().await,
+        }
     }
 
     /// Another host on the same folder, after this one's end.
@@ -88,6 +107,15 @@ impl HostProcess {
     }
 }
 
+impl Drop for HostProcess {
+    fn drop(&mut self) {
+        if !self.left {
+            // It may have ended already.
+            let _ = self.child.start_kill();
+        }
+    }
+}
+
 fn command(data: &Path, keep: bool, log: File) -> Result<Command, DemoError> {
     let program = std::env::current_exe().map_err(DemoError::Spawn)?;
     let mut command = Command::new(program);
@@ -99,7 +127,7 @@ fn command(data: &Path, keep: bool, log: File) -> Result<Command, DemoError> {
     if keep {
         command.stdin(Stdio::null());
     } else {
-        command.arg("--end-with-stdin").stdin(Stdio::piped()).kill_on_drop(true);
+        command.arg("--end-with-stdin").stdin(Stdio::piped());
     }
     command.stdout(Stdio::piped()).stderr(log);
     Ok(command)

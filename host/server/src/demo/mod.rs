@@ -29,6 +29,9 @@ use host_process::HostProcess;
 use input::Input;
 use report::Report;
 
+/// Times to try to remove the folder.
+const REMOVE_TRIES_MAX: u32 = 40;
+
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  tidemill demo\n  tidemill demo --input /var/log/nginx/access.log\n  \
@@ -114,25 +117,59 @@ impl DemoError {
 
 /// Shows the demo. Ctrl-C ends it, with its host and its folder.
 pub async fn run(args: DemoArgs, output: Output) -> Result<(), Failure> {
-    tokio::select! {
-        shown = show(args, output) => shown,
-        _ = tokio::signal::ctrl_c() => Err(DemoError::Interrupted.into()),
-    }
-}
-
-async fn show(args: DemoArgs, output: Output) -> Result<(), Failure> {
     let folder = tempfile::Builder::new().prefix("tidemill-demo-").tempdir();
     let folder =
         folder.map_err(|source| DemoError::Folder { path: std::env::temp_dir(), source })?;
-    let input = open_input(&args)?;
-    let host = HostProcess::start(folder.path(), args.keep).await?;
+    let shown = tokio::select! {
+        shown = show(&args, folder.path(), output) => shown,
+        _ = tokio::signal::ctrl_c() => Err(DemoError::Interrupted.into()),
+    };
+    match shown {
+        Ok(Some(kept)) => {
+            print_addresses(&kept, &folder.keep());
+            kept.report.verdict().map_err(Failure::from)
+        }
+        Ok(None) => remove(folder).await,
+        Err(failure) => {
+            remove(folder).await?;
+            Err(failure)
+        }
+    }
+}
+
+/// A host that stays, and what the demo found.
+struct Kept {
+    host: HostProcess,
+    report: Report,
+}
+
+/// The host, if it is to be kept.
+async fn show(args: &DemoArgs, folder: &Path, output: Output) -> Result<Option<Kept>, Failure> {
+    let input = open_input(args)?;
+    let host = HostProcess::start(folder, args.keep).await?;
     let duration = Duration::from_secs_f64(args.seconds);
-    let (host, report) = story::tell(host, &input, duration).await?;
+    let (mut host, report) = story::tell(host, &input, duration).await?;
     output.print(&report, Report::text)?;
     if args.keep {
-        print_addresses(&host, &folder.keep());
+        host.leave();
+        return Ok(Some(Kept { host, report }));
     }
+    host.stop().await?;
     report.verdict()?;
+    Ok(None)
+}
+
+/// A host that was killed just now may still be about to end: the folder is tried again for a while.
+async fn remove(folder: tempfile::TempDir) -> Result<(), Failure> {
+    let path = folder.keep();
+    let mut tries = 0;
+    while let Err(source) = std::fs::remove_dir_all(&path) {
+        tries += 1;
+        if tries == REMOVE_TRIES_MAX {
+            return Err(DemoError::Folder { path, source }.into());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     Ok(())
 }
 
@@ -148,13 +185,13 @@ fn open_input(args: &DemoArgs) -> Result<Input, DemoError> {
     if input.line_count() == 0 { Err(DemoError::Empty { path: path.clone() }) } else { Ok(input) }
 }
 
-fn print_addresses(host: &HostProcess, data: &Path) {
-    let address = host.address();
+fn print_addresses(kept: &Kept, data: &Path) {
+    let address = kept.host.address();
     eprintln!("\nThe host is still up at {address} with its data in {}.", data.display());
     eprintln!("  export TIDEMILL_HOST={address}");
     eprintln!("  tidemill pipeline list");
     eprintln!("  tidemill consume page-latency --max 5 -k ' '");
-    if let Some(pid) = host.pid() {
+    if let Some(pid) = kept.host.pid() {
         eprintln!("  kill {pid}        stops it; then delete the folder");
     }
 }
