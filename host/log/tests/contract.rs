@@ -1,37 +1,15 @@
-//! One suite, run against the machine's disk and against the simulated one.
+//! One suite for disk, records and topics, run against the machine's disk and the simulated one.
 
+#[macro_use]
 mod support;
 
 use std::path::{Path, PathBuf};
 
 use support::{at, batch, chain, open, read_all, read_as, small_segments, stamped, topic, values};
-use tidemill_log::simulation::Simulation;
 use tidemill_log::{
-    AppendError, CommittedOffset, Environment, Flush, Isolation, Log, LogConfig, Offset, OpenMode,
-    ProducerEpoch, ProducerId, ReadError, Sequence, TopicConfig, TopicError, TransactionError,
+    CommittedOffset, Environment, Flush, Isolation, Log, LogConfig, Offset, OpenMode, ReadError,
+    TopicConfig, TopicError,
 };
-
-/// Runs each test in two environments.
-macro_rules! contract {
-    ($($name:ident),* $(,)?) => {
-        mod real {
-            $(#[test]
-            fn $name() {
-                let dir = tempfile::tempdir().expect("a folder");
-                let environment = tidemill_log::Environment::real();
-                let folder = dir.path().join("data");
-                super::support::block_on_threads(super::$name(folder, environment));
-            })*
-        }
-        mod simulated {
-            $(#[test]
-            fn $name() {
-                let simulation = super::Simulation::new(1);
-                super::support::block_on(super::$name("/data".into(), simulation.environment()));
-            })*
-        }
-    };
-}
 
 contract! {
     files_keep_what_is_written,
@@ -43,17 +21,8 @@ contract! {
     timestamps_are_found,
     everything_survives_a_restart,
     topics_are_made_listed_and_deleted,
-    a_transaction_counts_as_a_whole,
-    an_aborted_transaction_does_not_count,
-    a_new_holder_fences_the_old_one,
-    abandoned_transactions_are_swept,
-    open_transactions_hold_back_committed_reads_only,
-    a_restart_aborts_what_was_open,
-    producers_are_idempotent,
-    group_offsets_survive,
     retention_deletes_whole_segments,
     records_are_deleted_on_request,
-    internal_topics_stay_small,
     relaxed_topics_answer_at_once,
     watchers_wake,
 }
@@ -250,181 +219,6 @@ async fn topics_are_made_listed_and_deleted(dir: PathBuf, environment: Environme
     assert!(log.committed("g").is_empty());
 }
 
-async fn a_transaction_counts_as_a_whole(dir: PathBuf, environment: Environment) {
-    let log = open(&dir, &environment).await;
-    log.create_topic(&topic("t"), small_segments(3)).await.unwrap();
-    for number in 0..10 {
-        let mut transaction = log.begin("pipeline").await.unwrap();
-        for partition in 0..3 {
-            for part in ["a", "b"] {
-                let batch = batch([format!("{number}{part}")]);
-                transaction.append(&at("t", partition), batch).await.unwrap();
-            }
-        }
-        let offset = CommittedOffset::new(Offset::new(number), format!("manifest-{number}"));
-        transaction.commit_offsets("pipeline", vec![(at("s", 0), offset)]).await.unwrap();
-        let before = log.committed("pipeline");
-        assert_eq!(before.first().map_or(-1, |it| it.1.offset.get()), number - 1);
-        let committed = transaction.commit().await.unwrap();
-        assert_eq!(committed.ends.len(), 4, "three partitions, and the offsets");
-        for partition in 0..3 {
-            let all = read_all(&log, &at("t", partition));
-            assert_eq!(all.len() as i64, 2 * (number + 1), "readable on return");
-            let offsets = log.offsets(&at("t", partition)).unwrap();
-            assert_eq!(offsets.last_stable, offsets.high_watermark);
-        }
-        let after = log.committed("pipeline");
-        assert_eq!(after[0].1.offset.get(), number);
-        assert_eq!(after[0].1.metadata, format!("manifest-{number}"));
-    }
-    drop(log);
-    let log = open(&dir, &environment).await;
-    assert_eq!(read_all(&log, &at("t", 2)).len(), 20);
-    assert_eq!(log.committed("pipeline")[0].1.offset.get(), 9);
-    assert_eq!(log.begin("pipeline").await.unwrap().epoch().get(), 10);
-}
-
-async fn an_aborted_transaction_does_not_count(dir: PathBuf, environment: Environment) {
-    let log = open(&dir, &environment).await;
-    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
-    log.append(&at("t", 0), batch(["before"])).await.unwrap();
-    let mut transaction = log.begin("x").await.unwrap();
-    transaction.append(&at("t", 0), batch(["aborted"])).await.unwrap();
-    let offset = CommittedOffset::new(Offset::new(7), "");
-    transaction.commit_offsets("g", vec![(at("t", 0), offset)]).await.unwrap();
-    log.append(&at("t", 0), batch(["between"])).await.unwrap();
-    transaction.abort().await.unwrap();
-    log.append(&at("t", 0), batch(["after"])).await.unwrap();
-    for _ in 0..2 {
-        let all = read_all(&log, &at("t", 0));
-        let texts: Vec<_> = all.iter().map(|(_, value)| value.as_str()).collect();
-        assert_eq!(texts, ["before", "between", "after"]);
-    }
-    assert!(log.committed("g").is_empty());
-    let raw = log.read(&at("t", 0), Offset::ZERO, 1 << 20, Isolation::Committed).unwrap();
-    assert_eq!(raw.aborted.len(), 1);
-    assert_eq!(raw.aborted[0].first_offset.get(), 1);
-    drop(log);
-    let log = open(&dir, &environment).await;
-    assert_eq!(read_all(&log, &at("t", 0)).len(), 3);
-    assert_eq!(read_as(&log, &at("t", 0), Isolation::Uncommitted, 1 << 20).len(), 4);
-    assert!(log.committed("g").is_empty());
-}
-
-async fn a_new_holder_fences_the_old_one(dir: PathBuf, environment: Environment) {
-    let log = open(&dir, &environment).await;
-    log.create_topic(&topic("t"), small_segments(2)).await.unwrap();
-    let mut old = log.begin("x").await.unwrap();
-    old.append(&at("t", 0), batch(["old"])).await.unwrap();
-    let mut new = log.begin("x").await.unwrap();
-    let known = old.append(&at("t", 0), batch(["zombie"])).await.unwrap_err();
-    assert!(matches!(known, TransactionError::Fenced { .. }), "{known}");
-    let other = old.append(&at("t", 1), batch(["zombie"])).await.unwrap_err();
-    assert!(matches!(other, TransactionError::Fenced { .. }), "{other}");
-    let commit = old.commit().await.unwrap_err();
-    let expected = "the transaction of \"x\" with epoch 0 was fenced; it is aborted";
-    assert_eq!(commit.to_string(), expected);
-    new.append(&at("t", 0), batch(["new"])).await.unwrap();
-    new.commit().await.unwrap();
-    assert_eq!(read_all(&log, &at("t", 0)), [(2, "new".to_owned())]);
-    assert_eq!(read_all(&log, &at("t", 1)), []);
-}
-
-async fn abandoned_transactions_are_swept(dir: PathBuf, environment: Environment) {
-    let log = open(&dir, &environment).await;
-    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
-    let mut dropped = log.begin("x").await.unwrap();
-    dropped.append(&at("t", 0), batch(["dropped"])).await.unwrap();
-    drop(dropped);
-    log.append(&at("t", 0), batch(["plain"])).await.unwrap();
-    assert_eq!(read_all(&log, &at("t", 0)), [], "held back");
-    log.maintain().await;
-    assert_eq!(read_all(&log, &at("t", 0)), [(1, "plain".to_owned())]);
-    let mut again = log.begin("x").await.unwrap();
-    again.append(&at("t", 0), batch(["again"])).await.unwrap();
-    again.commit().await.unwrap();
-    assert_eq!(read_all(&log, &at("t", 0)).len(), 2);
-}
-
-async fn open_transactions_hold_back_committed_reads_only(dir: PathBuf, environment: Environment) {
-    let log = open(&dir, &environment).await;
-    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
-    let mut first = log.begin("1").await.unwrap();
-    let mut second = log.begin("2").await.unwrap();
-    first.append(&at("t", 0), batch(["first"])).await.unwrap();
-    second.append(&at("t", 0), batch(["second"])).await.unwrap();
-    second.commit().await.unwrap();
-    log.append(&at("t", 0), batch(["plain"])).await.unwrap();
-    assert_eq!(read_all(&log, &at("t", 0)), []);
-    assert_eq!(read_as(&log, &at("t", 0), Isolation::Uncommitted, 1).len(), 3);
-    first.commit().await.unwrap();
-    assert_eq!(read_all(&log, &at("t", 0)).len(), 3);
-}
-
-async fn a_restart_aborts_what_was_open(dir: PathBuf, environment: Environment) {
-    let log = open(&dir, &environment).await;
-    log.create_topic(&topic("t"), small_segments(2)).await.unwrap();
-    let mut transaction = log.begin("x").await.unwrap();
-    transaction.append(&at("t", 0), batch(["open"])).await.unwrap();
-    log.append(&at("t", 0), batch(["plain"])).await.unwrap();
-    let used = (transaction.producer_id(), transaction.epoch());
-    drop((transaction, log));
-    let log = open(&dir, &environment).await;
-    assert_eq!(read_all(&log, &at("t", 0)), [(1, "plain".to_owned())]);
-    let next = log.begin("x").await.unwrap();
-    assert_ne!((next.producer_id(), next.epoch()), used, "no two transactions share both");
-}
-
-async fn producers_are_idempotent(dir: PathBuf, environment: Environment) {
-    let log = open(&dir, &environment).await;
-    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
-    let producer = log.allocate_producer_id().await.unwrap();
-    let numbered = |sequence: i32| {
-        let mut batch = batch([format!("v{sequence}")]);
-        batch.stamp_producer(producer, ProducerEpoch::new(0), Sequence::new(sequence));
-        batch
-    };
-    for sequence in 0..30 {
-        log.append(&at("t", 0), numbered(sequence)).await.unwrap();
-    }
-    for round in 0..2 {
-        let again = log.append(&at("t", 0), numbered(27)).await.unwrap();
-        assert!(again.duplicate);
-        assert_eq!(again.base_offset, Offset::new(27), "round {round}");
-        let gap = log.append(&at("t", 0), numbered(31)).await.unwrap_err();
-        assert!(matches!(gap, AppendError::Producer { .. }));
-        assert!(!gap.is_retryable());
-    }
-    drop(log);
-    let log = open(&dir, &environment).await;
-    let again = log.append(&at("t", 0), numbered(28)).await.unwrap();
-    assert_eq!((again.duplicate, again.base_offset), (true, Offset::new(28)));
-    log.append(&at("t", 0), numbered(30)).await.unwrap();
-    assert_eq!(read_all(&log, &at("t", 0)).len(), 31);
-    let other = log.allocate_producer_id().await.unwrap();
-    assert!(other > producer && other != ProducerId::NONE);
-}
-
-async fn group_offsets_survive(dir: PathBuf, environment: Environment) {
-    let log = open(&dir, &environment).await;
-    let offset = |number: i64| CommittedOffset::new(Offset::new(number), format!("m{number}"));
-    for number in 0..10 {
-        let offsets = vec![(at("t", 0), offset(number)), (at("t", 1), offset(number * 2))];
-        log.commit_offsets("g", offsets).await.unwrap();
-    }
-    log.commit_offsets("h", vec![(at("t", 0), offset(5))]).await.unwrap();
-    log.delete_group("h").await.unwrap();
-    drop(log);
-    let log = open(&dir, &environment).await;
-    assert_eq!(log.groups(), ["g"]);
-    let committed = log.committed("g");
-    assert_eq!(committed.len(), 2);
-    assert_eq!(committed[1].0, at("t", 1));
-    assert_eq!((committed[1].1.offset.get(), committed[1].1.metadata.as_str()), (18, "m18"));
-    let nameless = log.commit_offsets("", vec![]).await.unwrap_err();
-    assert_eq!(nameless.to_string(), "a group's name of 0 bytes; 1 to 32767 are allowed");
-}
-
 async fn retention_deletes_whole_segments(dir: PathBuf, environment: Environment) {
     let log = open(&dir, &environment).await;
     let config = TopicConfig { retention_bytes: Some(3_000), ..small_segments(1) };
@@ -469,33 +263,6 @@ async fn records_are_deleted_on_request(dir: PathBuf, environment: Environment) 
     drop(log);
     let log = open(&dir, &environment).await;
     assert_eq!(read_all(&log, &at("t", 0)), [(40, "more".to_owned())]);
-}
-
-async fn internal_topics_stay_small(dir: PathBuf, environment: Environment) {
-    let config = LogConfig { internal_bytes_max: 8 << 10, ..LogConfig::default() };
-    let log = Log::open(&dir, environment.clone(), config).await.unwrap();
-    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
-    for number in 0..300 {
-        let mut transaction = log.begin("x").await.unwrap();
-        transaction.append(&at("t", 0), batch([format!("v{number}")])).await.unwrap();
-        let offset = CommittedOffset::new(Offset::new(number), "manifest");
-        transaction.commit_offsets("g", vec![(at("s", 0), offset)]).await.unwrap();
-        transaction.commit().await.unwrap();
-        if number % 10 == 0 {
-            log.maintain().await;
-        }
-    }
-    log.maintain().await;
-    for name in ["__consumer_offsets", "__transaction_state"] {
-        let partition = log.describe(&topic(name)).unwrap().partitions[0];
-        assert!(partition.1 < 16 << 10, "{name}: {partition:?}");
-        assert!(partition.0.log_start > Offset::ZERO);
-    }
-    drop(log);
-    let log = open(&dir, &environment).await;
-    assert_eq!(log.committed("g")[0].1.offset.get(), 299);
-    assert_eq!(read_all(&log, &at("t", 0)).len(), 300);
-    assert_eq!(log.begin("x").await.unwrap().epoch().get(), 300);
 }
 
 async fn relaxed_topics_answer_at_once(dir: PathBuf, environment: Environment) {

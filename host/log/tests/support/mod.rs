@@ -1,5 +1,5 @@
 //! What the tests share.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, unused_macros)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,6 +8,28 @@ use tidemill_log::{
     BatchBuilder, EncodedBatch, Environment, Fetched, Isolation, Log, LogConfig, Offset,
     PartitionId, TopicConfig, TopicName, TopicPartition,
 };
+
+/// Runs each test in two environments.
+macro_rules! contract {
+    ($($name:ident),* $(,)?) => {
+        mod real {
+            $(#[test]
+            fn $name() {
+                let dir = tempfile::tempdir().expect("a folder");
+                let environment = tidemill_log::Environment::real();
+                let folder = dir.path().join("data");
+                super::support::block_on_threads(super::$name(folder, environment));
+            })*
+        }
+        mod simulated {
+            $(#[test]
+            fn $name() {
+                let simulation = tidemill_log::simulation::Simulation::new(1);
+                super::support::block_on(super::$name("/data".into(), simulation.environment()));
+            })*
+        }
+    };
+}
 
 pub fn topic(name: &str) -> TopicName {
     TopicName::new(name).expect("a valid name")
