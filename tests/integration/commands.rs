@@ -114,6 +114,26 @@ fn plugins_are_listed_pushed_and_inspected() {
         assert!(names.contains(&name), "{name} is not in {names:?}");
     }
     assert!(host.run(&["plugin", "list"]).ok().contains("upper-case"));
+    let count = listed["plugins"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|plugin| plugin["name"] == "count")
+        .unwrap();
+    let digest = count["digest"].as_str().unwrap().trim_start_matches("sha256:").to_owned();
+    let component =
+        std::fs::read(host.data().join(format!("plugins/components/{digest}.wasm"))).unwrap();
+    let file = host.data().join("count.wasm");
+    let file = file.to_str().unwrap();
+    std::fs::write(file, &component).unwrap();
+    assert!(run(&["plugin", "inspect", file]).ok().contains("count@"));
+    // The same again changes nothing; other bytes under the same version are refused.
+    assert!(host.run(&["plugin", "push", file]).ok().contains(&digest));
+    std::fs::write(file, [&component[..], &[0, 2, 1, b'x']].concat()).unwrap();
+    host.run(&["plugin", "push", file])
+        .fails(1, &["already", "hint: give the changed plugin a new version"]);
+    std::fs::write(file, &component[..component.len() / 2]).unwrap();
+    host.run(&["plugin", "push", file]).fails(1, &["because"]);
     host.run(&["plugin", "push", "no-such-file.wasm"]).fails(1, &["no-such-file.wasm"]);
     host.run(&["plugin", "build", host.data().to_str().unwrap()])
         .fails(1, &["there is no Cargo.toml", "hint"]);
@@ -176,6 +196,27 @@ fn consume_follows_and_stops_at_max() {
         });
         assert_eq!(follower.join().unwrap(), "new\nnew\n");
     });
+}
+
+/// `tail -f … | tidemill produce`: a line is there long before the input ends.
+#[test]
+fn a_pipe_is_not_held_back() {
+    use std::io::Write;
+    let host = Host::start();
+    host.run(&["topic", "create", "t"]).ok();
+    let mut producer = crate::harness::command(&["produce", "t"]);
+    let producer =
+        producer.env("TIDEMILL_HOST", host.address()).stdin(std::process::Stdio::piped());
+    let mut producer = producer.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut pipe = producer.stdin.take().unwrap();
+    for line in 1..=3 {
+        pipe.write_all(format!("line {line}\n").as_bytes()).unwrap();
+        crate::harness::eventually("the line is there", || {
+            (host.values("t").len() == line).then_some(())
+        });
+    }
+    drop(pipe);
+    assert!(producer.wait().unwrap().success());
 }
 
 #[test]

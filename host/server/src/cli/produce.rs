@@ -4,10 +4,9 @@
 //! command says how many lines are in the topic, so that nobody has to guess.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal, Read};
+use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::PathBuf;
 
-use bytes::Bytes;
 use clap::Args;
 use reqwest::Method;
 use serde::Serialize;
@@ -16,8 +15,10 @@ use super::{Connection, Failure, Output, progress_bar};
 use crate::api::wire::Produced;
 use crate::client::{Client, ClientError};
 
-/// A request holds at least one line, and ends with the first one that takes it past this size.
+/// A request of a file's lines has about so many bytes.
 const REQUEST_BYTES: usize = 4 << 20;
+/// No host takes a longer line.
+const LINE_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Args)]
 #[command(
@@ -61,12 +62,16 @@ pub async fn run(args: ProduceArgs, output: Output) -> Result<(), Failure> {
         (target(&client, &args), if args.json { "application/x-ndjson" } else { "text/plain" });
     let mut records = 0;
     loop {
-        let chunk = next_chunk(&mut input, args.file.as_ref())?;
+        let chunk =
+            next_chunk(&mut input, args.file.is_some()).map_err(|source| match &args.file {
+                Some(path) => Failure::ReadFile { path: path.clone(), source },
+                None => Failure::Stdin(source),
+            })?;
         if chunk.is_empty() {
             break;
         }
         let bytes = chunk.len() as u64;
-        match client.send::<Produced>(Method::POST, &path, kind, chunk).await {
+        match client.send::<Produced>(Method::POST, &path, kind, chunk.into()).await {
             Ok(produced) => records += produced.records,
             Err(error) => {
                 bar.abandon();
@@ -102,22 +107,23 @@ fn target(client: &Client, args: &ProduceArgs) -> String {
     format!("{}/records?{}", client.topic_path(&args.topic), query.join("&"))
 }
 
-/// Whole lines, as many as fit a request, without reading past what is there: a person who types sees each
-/// line acknowledged. Empty at the end of the input.
-fn next_chunk(input: &mut dyn BufRead, file: Option<&PathBuf>) -> Result<Bytes, Failure> {
-    let failed = |source| match file {
-        Some(path) => Failure::ReadFile { path: path.clone(), source },
-        None => Failure::Stdin(source),
-    };
+/// Whole lines: of a file as many as fit a request; of a pipe or a person what is there, so that nothing waits
+/// for what may come much later. Empty at the end of the input.
+fn next_chunk(input: &mut dyn BufRead, is_file: bool) -> std::io::Result<Vec<u8>> {
     let mut chunk = Vec::new();
     loop {
-        let line = &mut *input;
-        // One more than the host takes, so that the host is who refuses a line that is too long.
-        let read = line.take(REQUEST_BYTES as u64).read_until(b'\n', &mut chunk).map_err(failed)?;
-        let line_goes_on = read == REQUEST_BYTES && !chunk.ends_with(b"\n");
-        let more_is_there = file.is_some() || !chunk.is_empty() && !std::io::stdin().is_terminal();
-        if read == 0 || chunk.len() >= REQUEST_BYTES || line_goes_on || !more_is_there {
-            return Ok(chunk.into());
+        let available = input.fill_buf()?;
+        if available.is_empty() {
+            return Ok(chunk);
+        }
+        let end_of_lines = memchr::memrchr(b'\n', available).map(|at| at + 1);
+        let taken = end_of_lines.unwrap_or(available.len());
+        chunk.extend_from_slice(&available[..taken]);
+        input.consume(taken);
+        let is_enough = !is_file || chunk.len() >= REQUEST_BYTES;
+        // A line that no host takes is sent as far as it was read: the host says what is wrong with it.
+        if (end_of_lines.is_some() && is_enough) || chunk.len() > REQUEST_BYTES + LINE_BYTES_MAX {
+            return Ok(chunk);
         }
     }
 }
@@ -135,4 +141,26 @@ fn report_partial(earlier: u64, error: &ClientError) {
         "{total} record(s) of the input are in the topic{}",
         if lost_answer { ", perhaps more: the last answer was lost" } else { "" }
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunks(text: &[u8], is_file: bool) -> Vec<Vec<u8>> {
+        let mut input = BufReader::with_capacity(5, text);
+        std::iter::from_fn(|| Some(next_chunk(&mut input, is_file).unwrap()))
+            .take_while(|chunk| !chunk.is_empty())
+            .collect()
+    }
+
+    #[test]
+    fn a_pipe_is_sent_as_it_comes_and_a_file_in_large_pieces() {
+        let text = b"a\nbb\nlonger than a read\nlast";
+        let piped = chunks(text, false);
+        assert!(piped.len() > 2 && piped.concat() == text);
+        assert!(piped.iter().rev().skip(1).all(|chunk| chunk.ends_with(b"\n")));
+        assert_eq!(chunks(text, true), [text.to_vec()]);
+        assert!(chunks(b"", false).is_empty());
+    }
 }

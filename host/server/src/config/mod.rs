@@ -14,8 +14,8 @@ pub use file::FileConfig;
 const HTTP_DEFAULT: &str = "127.0.0.1:8080";
 /// Workers at most: each has a stack and a share of the plugins' instances.
 const WORKERS_MAX: usize = 1024;
-/// Within what a record batch's 32-bit length can say.
-const RECORD_BYTES_CEILING: u64 = 256 << 20;
+/// With the batch that it is collected into, within what a topic takes by default (16 MiB).
+const RECORD_BYTES_CEILING: u64 = 8 << 20;
 
 /// The form of the log lines on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]

@@ -37,12 +37,20 @@ pub fn inspect(component: &[u8]) -> Result<PluginDescription, InspectError> {
 }
 
 /// Loads every ready plugin, so that its code is compiled once and a pipeline starts at once, and makes it known.
+///
+/// Where the folder has other bytes under the same name and version, from another build of this binary, those
+/// stay: pipelines rely on what a version is.
 pub fn push_ready(runtime: &Arc<Runtime>, registry: &Registry) -> Result<(), OpenError> {
     for ready in tidemill_plugins::ready() {
         let plugin = runtime
             .load(ready.component, &Grants::none())
             .map_err(|source| OpenError::Ready { name: ready.name, source })?;
-        registry.push(ready.component, &plugin)?;
+        match registry.push(ready.component, &plugin) {
+            Err(RegistryError::Taken { existing, .. }) => {
+                tracing::warn!(plugin = ready.name, version = ready.version, %existing, "the data folder's own build of this plugin is used");
+            }
+            pushed => drop(pushed?),
+        }
     }
     Ok(())
 }
@@ -195,5 +203,25 @@ fn entry_summary(entry: RegistryEntry) -> PluginSummary {
         world: entry.world,
         summary: entry.summary,
         bytes: entry.component_bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_build_of_a_ready_plugin_stays_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = Runtime::new(RuntimeConfig::default()).unwrap();
+        let registry = Registry::open(folder.path()).unwrap();
+        let ready = tidemill_plugins::ready().iter().find(|ready| ready.name == "count").unwrap();
+        // An empty custom section called `x`: the same plugin, other bytes.
+        let other = [ready.component, &[0, 2, 1, b'x']].concat();
+        let plugin = runtime.load(&other, &Grants::none()).unwrap();
+        registry.push(&other, &plugin).unwrap();
+        push_ready(&runtime, &registry).unwrap();
+        assert_eq!(registry.resolve("count").unwrap().digest, plugin.digest());
+        assert_eq!(registry.list().unwrap().len(), tidemill_plugins::ready().len());
     }
 }
