@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
-use tokio::task::JoinHandle;
+use tokio::task::AbortHandle;
 
 use crate::broker::{Broker, BrokerError};
 use crate::checkpoint::{CheckpointError, CheckpointStore, Ids};
@@ -68,7 +68,15 @@ struct Entry {
 
 struct Running {
     stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
+    /// Turns true once the driver has ended.
+    ended: watch::Receiver<bool>,
+    driver: AbortHandle,
+}
+
+impl Running {
+    fn has_ended(&self) -> bool {
+        *self.ended.borrow()
+    }
 }
 
 /// A pipeline that cannot be applied, or a change to one that is not there.
@@ -165,7 +173,7 @@ impl Engine {
         let (spec, pins) = {
             let pipelines = self.pipelines.lock();
             let entry = pipelines.get(name).ok_or_else(|| unknown(name))?;
-            if entry.running.as_ref().is_some_and(|running| !running.task.is_finished()) {
+            if entry.running.as_ref().is_some_and(|running| !running.has_ended()) {
                 return Ok(());
             }
             (Arc::clone(&entry.spec), entry.pins.clone())
@@ -272,20 +280,20 @@ impl Engine {
 
     /// Stops every pipeline after the batches under way, or within `patience` without them.
     pub async fn shutdown(&self, patience: Duration) {
-        let _changing = self.changing.lock().await;
-        let running: Vec<Running> =
-            self.pipelines.lock().values_mut().filter_map(|entry| entry.running.take()).collect();
-        for pipeline in &running {
-            let _ = pipeline.stop.send(true);
+        // Told before anything is waited for, so that all of them end at the same time.
+        let mut ends = Vec::new();
+        let mut drivers = Vec::new();
+        for running in self.pipelines.lock().values().filter_map(|entry| entry.running.as_ref()) {
+            let _ = running.stop.send(true);
+            ends.push(running.ended.clone());
+            drivers.push(running.driver.clone());
         }
-        let mut tasks: Vec<JoinHandle<()>> =
-            running.into_iter().map(|pipeline| pipeline.task).collect();
-        let ended = tokio::time::timeout(patience, futures::future::join_all(&mut tasks)).await;
-        if ended.is_err() {
+        let all = ends.into_iter().map(|ended| async move { wait_for_end(ended).await });
+        if tokio::time::timeout(patience, futures::future::join_all(all)).await.is_err() {
             tracing::warn!(
                 "batches were still under way at the end of the patience; they run again after the next start"
             );
-            tasks.iter().for_each(JoinHandle::abort);
+            drivers.iter().for_each(AbortHandle::abort);
         }
     }
 
@@ -342,31 +350,40 @@ impl Engine {
             stop: stopped,
         };
         let report = Arc::clone(&entry.report);
-        let run = pipeline.run(Arc::clone(&entry.graph));
-        let task = tokio::spawn(async move {
+        let driver = tokio::spawn(pipeline.run(Arc::clone(&entry.graph)));
+        let abort = driver.abort_handle();
+        let (end, ended) = watch::channel(false);
+        tokio::spawn(async move {
             // A defect in a driver must not look like a pipeline that runs.
-            if let Err(lost) = tokio::spawn(run).await {
-                report.set_state(PipelineState::Failed {
-                    reason: format!("its driver ended: {lost}"),
-                });
+            if let Err(lost) = driver.await {
+                let reason = format!("its driver ended: {lost}");
+                report.set_state(PipelineState::Failed { reason });
             }
+            let _ = end.send(true);
         });
-        entry.running = Some(Running { stop, task });
+        entry.running = Some(Running { stop, ended, driver: abort });
         self.pipelines.lock().insert(name, entry);
     }
 
-    /// Stops the pipeline if it runs; false where there is none of that name.
+    /// Stops the pipeline if it runs; false where there is none of that name. The entry keeps its
+    /// driver until that has ended, so that whoever gives up waiting leaves nothing unknown behind.
     async fn halt(&self, name: &str) -> bool {
-        let (known, running) = match self.pipelines.lock().get_mut(name) {
-            Some(entry) => (true, entry.running.take()),
-            None => (false, None),
+        let ended = match self.pipelines.lock().get(name) {
+            None => return false,
+            Some(Entry { running: None, .. }) => return true,
+            Some(Entry { running: Some(running), .. }) => {
+                let _ = running.stop.send(true);
+                running.ended.clone()
+            }
         };
-        if let Some(Running { stop, task }) = running {
-            let _ = stop.send(true);
-            let _ = task.await;
-        }
-        known
+        wait_for_end(ended).await;
+        true
     }
+}
+
+/// A driver that is gone without a word has ended, too.
+async fn wait_for_end(mut ended: watch::Receiver<bool>) {
+    let _ = ended.wait_for(|ended| *ended).await;
 }
 
 fn unknown(name: &str) -> ApplyError {

@@ -43,6 +43,8 @@ struct Shared {
 struct Lanes {
     lanes: Vec<LaneQueue>,
     next_id: u64,
+    /// The time used by the lane that was served last: nobody starts below it.
+    floor: Duration,
     stopped: bool,
 }
 
@@ -74,13 +76,13 @@ impl Pool {
         Self { shared, threads: Mutex::new(threads) }
     }
 
-    /// A new lane. It starts level with the least used one, so that having been away earns no credit.
+    /// A new lane. It starts level with the lane served last, so that having been away earns no credit.
     #[must_use]
     pub fn lane(&self, name: &str) -> Lane {
         let mut lanes = self.shared.lanes.lock();
         let id = lanes.next_id;
         lanes.next_id += 1;
-        let used = lanes.lanes.iter().map(|lane| lane.used).min().unwrap_or_default();
+        let used = lanes.floor;
         lanes.lanes.push(LaneQueue { id, waiting: VecDeque::new(), used });
         Lane { id, name: name.into(), shared: Arc::clone(&self.shared) }
     }
@@ -118,6 +120,10 @@ impl Lane {
     ) -> impl Future<Output = Result<T, Lost>> + Send + use<T, F> {
         let (sender, receiver) = oneshot::channel();
         let job: Job = Box::new(move || {
+            // Nobody waits for it any more: its batch has failed.
+            if sender.is_closed() {
+                return;
+            }
             let result = catch_unwind(AssertUnwindSafe(task));
             let _ = sender.send(result);
         });
@@ -141,11 +147,10 @@ impl Lane {
         if lanes.stopped {
             return;
         }
-        let least =
-            lanes.lanes.iter().filter(|lane| !lane.waiting.is_empty()).map(|lane| lane.used).min();
+        let floor = lanes.floor;
         if let Some(lane) = lanes.lanes.iter_mut().find(|lane| lane.id == self.id) {
             if lane.waiting.is_empty() {
-                lane.used = lane.used.max(least.unwrap_or_default());
+                lane.used = lane.used.max(floor);
             }
             lane.waiting.push_back(job);
         }
@@ -186,13 +191,13 @@ fn next_job(shared: &Shared) -> Option<(u64, Job)> {
         if lanes.stopped {
             return None;
         }
-        let least = lanes
-            .lanes
-            .iter_mut()
-            .filter(|lane| !lane.waiting.is_empty())
-            .min_by_key(|lane| lane.used);
-        if let Some(lane) = least {
-            return lane.waiting.pop_front().map(|job| (lane.id, job));
+        let waiting = lanes.lanes.iter_mut().filter(|lane| !lane.waiting.is_empty());
+        if let Some(lane) = waiting.min_by_key(|lane| lane.used)
+            && let Some(job) = lane.waiting.pop_front()
+        {
+            let (id, used) = (lane.id, lane.used);
+            lanes.floor = lanes.floor.max(used);
+            return Some((id, job));
         }
         shared.work.wait(&mut lanes);
     }

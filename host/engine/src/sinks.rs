@@ -7,8 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use parking_lot::Mutex;
 
 use crate::batch::sink::SinkOutputs;
@@ -35,15 +36,35 @@ pub enum SinkFileError {
         #[source]
         source: object_store::Error,
     },
+    /// There is a file of that name with other content.
+    #[error("`{path}` is there already, and is not what this batch writes")]
+    Foreign {
+        /// The file.
+        path: String,
+    },
 }
 
 impl SinkFileError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Location { source, .. } => source.hint(),
+            Self::Write { .. } => None,
+            Self::Foreign { .. } => Some(
+                "an earlier pipeline of this name, or another plugin, wrote it: move it away, or name another location"
+                    .to_owned(),
+            ),
+        }
+    }
+
     /// Whether trying again may help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Location { source, .. } => source.is_retryable(),
             Self::Write { .. } => true,
+            Self::Foreign { .. } => false,
         }
     }
 }
@@ -88,7 +109,10 @@ impl FileSinks {
             let path: Path = prefix.parts().chain(Path::from(name).parts()).collect();
             let payload = PutPayload::from_bytes(output.bytes.clone());
             match store.put_opts(&path, payload, PutOptions::from(PutMode::Create)).await {
-                Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
+                Ok(_) => {}
+                Err(object_store::Error::AlreadyExists { .. }) => {
+                    check_same(&*store, &path, &output.bytes).await?
+                }
                 Err(source) => return Err(SinkFileError::Write { path: path.to_string(), source }),
             }
         }
@@ -105,4 +129,18 @@ impl FileSinks {
         opened.insert(location.to_owned(), (Arc::clone(&store), prefix.clone()));
         Ok((store, prefix))
     }
+}
+
+/// A file that is there already must be the one that this batch wrote before a crash.
+async fn check_same(
+    store: &dyn ObjectStore,
+    path: &Path,
+    bytes: &Bytes,
+) -> Result<(), SinkFileError> {
+    let failed = |source| SinkFileError::Write { path: path.to_string(), source };
+    let found = store.get(path).await.map_err(failed)?;
+    if found.meta.size == bytes.len() as u64 && found.bytes().await.map_err(failed)? == *bytes {
+        return Ok(());
+    }
+    Err(SinkFileError::Foreign { path: path.to_string() })
 }

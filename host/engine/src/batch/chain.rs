@@ -247,7 +247,12 @@ impl<'g> Chain<'g> {
                 widen(&mut self.event_times[index], records.timestamps());
                 records.timestamps().iter().map(|timestamp| windowing.pane_of(*timestamp)).collect()
             }
-            WindowClock::Processing => vec![windowing.pane_of(self.plan.time_ms); records.len()],
+            // A clock that was set back does not reopen what has closed.
+            WindowClock::Processing => {
+                let time =
+                    self.plan.time_ms.max(self.plan.watermarks[index].late.unwrap_or(i64::MIN));
+                vec![windowing.pane_of(time); records.len()]
+            }
         };
         let watermark = self.plan.watermarks[index].late;
         if !panes.iter().any(|pane| windowing.is_closed(*pane, watermark)) {

@@ -85,6 +85,7 @@ impl BatchError {
         match self {
             Self::Task { source: TaskError::Call(error), .. } => error.hint(),
             Self::Checkpoint(error) => error.hint(),
+            Self::Sink(error) => error.hint(),
             Self::Restore { hint, .. } => Some(hint.clone()),
             _ => None,
         }
@@ -269,6 +270,12 @@ impl Finisher {
                 .collect(),
             offsets: positions.iter().map(source_offset).collect(),
             plugins: plugins_of(&self.graph),
+            windows: self
+                .graph
+                .reducers
+                .iter()
+                .filter_map(|reducer| Some((reducer.name.clone(), reducer.window_text()?)))
+                .collect(),
             state_versions: self
                 .graph
                 .reducers

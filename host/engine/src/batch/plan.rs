@@ -18,6 +18,8 @@ pub struct BatchPlan {
     pub ranges: Vec<PlannedRange>,
     /// By reducer.
     pub watermarks: Vec<Watermarks>,
+    /// The trigger has ended and every window is closed, whatever the watermark was.
+    pub flush: bool,
 }
 
 /// Consecutive offsets of one partition.

@@ -15,6 +15,7 @@ use super::chain::{Chain, TaskError, TaskOutput};
 use super::fold::Routed;
 use super::group::{Groups, Key};
 use super::plan::BatchPlan;
+use super::read::CALL_BYTES_MAX;
 use super::window::{RUNNING, Windowing};
 use crate::checkpoint::{Entry, StateWriter};
 use crate::graph::{Graph, Reducer};
@@ -90,7 +91,8 @@ impl TaskState {
     /// The earliest end of a window that `watermark` leaves open.
     #[must_use]
     pub fn next_end(&self, windowing: &Windowing, watermark: Option<i64>) -> Option<i64> {
-        windowing.next_end(self.panes.keys().copied(), watermark)
+        // Ends rise with panes, and closed panes are gone: the first one decides.
+        windowing.next_end(self.panes.keys().copied().take(1), watermark)
     }
 }
 
@@ -120,16 +122,15 @@ impl<'g> StateTask<'g> {
             }
             Some((windowing, _)) => {
                 let watermarks = self.plan.watermarks[self.reducer];
-                let closing = windowing.closing(
-                    state.panes.keys().copied(),
-                    watermarks.late,
-                    watermarks.evict,
-                );
-                for window in closing {
-                    let totals = self.window_totals(&chain, &state, windowing, window)?;
-                    self.emit(&mut chain, &totals, &totals.sorted_by_key(), Some(window))?;
+                // Where the watermark stands still, nothing closes.
+                if watermarks.evict != watermarks.late {
+                    let panes = state.panes.keys().copied();
+                    for window in windowing.closing(panes, watermarks.late, watermarks.evict) {
+                        let totals = self.window_totals(&chain, &state, windowing, window)?;
+                        self.emit(&mut chain, &totals, &totals.sorted_by_key(), Some(window))?;
+                    }
+                    removed = evict(&mut state, windowing, watermarks.evict, &mut delta);
                 }
-                removed = evict(&mut state, windowing, watermarks.evict, &mut delta);
                 next_end = state.next_end(windowing, watermarks.evict);
             }
         }
@@ -264,14 +265,19 @@ impl<'g> StateTask<'g> {
         let reducer = self.node();
         let mut keys = Column::new();
         let mut accumulators = Column::new();
-        for part in emitted.chunks(CALL_GROUPS_MAX) {
+        let mut rest = emitted.iter().peekable();
+        while rest.peek().is_some() {
             keys.clear();
             accumulators.clear();
-            for group in part {
+            for group in rest.by_ref() {
                 keys.push(groups.key(*group));
                 accumulators.push(Some(groups.accumulator(*group).unwrap_or_default()));
+                let bytes = keys.as_ref().item_bytes() + accumulators.as_ref().item_bytes();
+                if keys.len() >= CALL_GROUPS_MAX || bytes >= CALL_BYTES_MAX {
+                    break;
+                }
             }
-            let windows = window.map_or(Vec::new(), |window| vec![window; part.len()]);
+            let windows = window.map_or(Vec::new(), |window| vec![window; keys.len()]);
             let context = *chain.context();
             reducer.operator.finish(
                 &context,
@@ -279,7 +285,7 @@ impl<'g> StateTask<'g> {
                 &windows,
                 accumulators.as_ref(),
                 |finished| {
-                    let defaults = Defaults::new(self.plan, window, part.len());
+                    let defaults = Defaults::new(self.plan, window, keys.len());
                     let results = defaults.fill(keys.as_ref(), finished)?;
                     chain.send(&reducer.targets, results)
                 },
@@ -334,6 +340,7 @@ impl<T> Merges<T> {
 
     fn is_full(&self) -> bool {
         self.targets.len() >= CALL_GROUPS_MAX
+            || self.left.as_ref().item_bytes() + self.right.as_ref().item_bytes() >= CALL_BYTES_MAX
     }
 
     fn clear(&mut self) {

@@ -85,13 +85,24 @@ impl WatermarkState {
     /// get nothing more.
     #[must_use]
     pub fn next(&self, delay_ms: i64, time_ms: i64, drained: impl Fn(&str) -> bool) -> Watermarks {
-        let waited_for = self.inputs.iter().filter(|(name, clock)| {
-            let idle = time_ms.saturating_sub(clock.heard_at_ms) >= IDLE_AFTER_MS;
-            !(idle || drained(name))
-        });
-        let lowest = waited_for.map(|(_, clock)| clock.event_time).min().flatten();
+        let idle = |clock: &InputClock| time_ms.saturating_sub(clock.heard_at_ms) >= IDLE_AFTER_MS;
+        let (aside, waited_for): (Vec<_>, Vec<_>) =
+            self.inputs.iter().partition(|(name, clock)| idle(clock) || drained(name));
+        let lowest = if waited_for.is_empty() {
+            Self::lowest_of_last_heard(aside.into_iter().map(|(_, clock)| clock))
+        } else {
+            waited_for.into_iter().map(|(_, clock)| clock.event_time).min().flatten()
+        };
         let lowest = lowest.map(|event_time| event_time.saturating_sub(delay_ms));
         Watermarks { late: self.current, evict: self.current.max(lowest) }
+    }
+
+    /// Where every input is set aside (the interval is long, or all is read), those that spoke last decide.
+    fn lowest_of_last_heard<'a>(clocks: impl Iterator<Item = &'a InputClock>) -> Option<i64> {
+        let heard = clocks.filter_map(|clock| Some((clock.heard_at_ms, clock.event_time?)));
+        heard
+            .min_by_key(|(at, event_time)| (std::cmp::Reverse(*at), *event_time))
+            .map(|(_, time)| time)
     }
 }
 
@@ -122,6 +133,13 @@ mod tests {
             Watermarks { late: Some(5), evict: Some(90) }
         );
         assert_eq!(silent.next(10, 0, |name| name == "b").evict, Some(90));
+    }
+
+    #[test]
+    fn where_all_are_set_aside_those_heard_last_decide() {
+        let cron = state(&[("a", Some(100), 50), ("b", Some(70), 50), ("c", Some(9), 3)], None);
+        assert_eq!(cron.next(10, 50, |_| true).evict, Some(60));
+        assert_eq!(cron.next(10, 50 + IDLE_AFTER_MS, |_| false).evict, Some(60));
     }
 
     #[test]

@@ -101,6 +101,12 @@ impl Windowing {
     }
 }
 
+impl std::fmt::Display for Windowing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ms every {} ms", self.size, self.slide)
+    }
+}
+
 fn floor_to(value: i64, step: i64) -> i64 {
     value.div_euclid(step).saturating_mul(step)
 }

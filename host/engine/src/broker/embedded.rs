@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tidemill_log::{
-    Blocking, CommittedOffset, Isolation, Log, Offset, PartitionId, TopicConfig, TopicError,
-    TopicName, TransactionError,
+    Blocking, CommittedOffset, Isolation, Log, Offset, PartitionId, ReadError, TopicConfig,
+    TopicError, TopicName, TransactionError,
 };
 
 use super::{Bounds, Broker, BrokerError, Commit, Committed, Fetched, Producer, TopicPartition};
@@ -95,7 +95,15 @@ impl Broker for Embedded {
                 .unwrap_or_else(|lost| std::panic::resume_unwind(lost.into_panic())),
         };
         let action = || format!("read {at} from offset {from}");
-        let fetched = read.map_err(|error| failed(action(), error.is_retryable(), error))?;
+        let fetched = read.map_err(|error| match error {
+            ReadError::OutOfRange { offsets, .. } => BrokerError::OutOfRange {
+                at: at.clone(),
+                offset: from,
+                start: offsets.log_start.get(),
+                end: offsets.high_watermark.get(),
+            },
+            error => failed(action(), error.is_retryable(), error),
+        })?;
         let mut batches = Vec::new();
         for batch in fetched.batches() {
             let batch = batch.map_err(|error| failed(action(), false, error))?;
@@ -166,16 +174,25 @@ impl Broker for Embedded {
     }
 }
 
+impl EmbeddedProducer {
+    fn check_generation(&self) -> Result<(), BrokerError> {
+        if self.generations.lock().get(&self.transactional_id) == Some(&self.generation) {
+            return Ok(());
+        }
+        Err(BrokerError::Fenced { transactional_id: self.transactional_id.clone() })
+    }
+}
+
 #[async_trait]
 impl Producer for EmbeddedProducer {
     async fn commit(&mut self, commit: Commit) -> Result<(), BrokerError> {
-        if self.generations.lock().get(&self.transactional_id) != Some(&self.generation) {
-            return Err(BrokerError::Fenced { transactional_id: self.transactional_id.clone() });
-        }
+        self.check_generation()?;
         let failed =
             |action: &str, error| transaction_failed(&self.transactional_id, action, error);
         let mut transaction =
             self.log.begin(&self.transactional_id).await.map_err(|error| failed("begin", error))?;
+        // A newer producer either raised the generation before this, or its own begin fences us.
+        self.check_generation()?;
         for output in commit.outputs {
             let to = name_of(&output.to)?;
             for batch in output.batches {
@@ -208,7 +225,8 @@ fn unknown(at: &TopicPartition) -> BrokerError {
 }
 
 fn transaction_failed(id: &str, action: &str, error: TransactionError) -> BrokerError {
-    let retryable = error.is_retryable();
+    // One whose markers are still to be written is committed: whoever starts again finds it so.
+    let retryable = error.is_retryable() || matches!(error, TransactionError::Unfinished { .. });
     failed(format!("{action} transaction `{id}`"), retryable, error)
 }
 

@@ -80,6 +80,9 @@ pub struct Manifest {
     pub plugins: BTreeMap<String, String>,
     /// By operator: the version of its accumulators' form.
     pub state_versions: BTreeMap<String, u32>,
+    /// By operator: the windows that its state is cut into; running totals are not there.
+    #[serde(default)]
+    pub windows: BTreeMap<String, String>,
     /// In the order in which they apply, operator by operator and task by task.
     pub state: Vec<StateFile>,
 }

@@ -28,6 +28,7 @@ pub(super) fn manifest(batch: u64) -> Manifest {
         offsets: vec![SourceOffset { topic: "lines".to_owned(), partition: 0, next: 42 }],
         plugins: BTreeMap::from([("count".to_owned(), "sha256:00".to_owned())]),
         state_versions: BTreeMap::from([("count".to_owned(), 1)]),
+        windows: BTreeMap::new(),
         state: Vec::new(),
     }
 }

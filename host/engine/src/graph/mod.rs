@@ -96,6 +96,19 @@ pub struct Reducer {
     pub late: Vec<Target>,
 }
 
+impl Reducer {
+    /// The windows that its state is cut into, for people and for comparing; none: running totals.
+    #[must_use]
+    pub fn window_text(&self) -> Option<String> {
+        let (windowing, clock) = self.window?;
+        let time = match clock {
+            WindowClock::Event { .. } => "event",
+            WindowClock::Processing => "processing",
+        };
+        Some(format!("{windowing} by {time} time"))
+    }
+}
+
 /// Where records leave the pipeline.
 #[derive(Debug)]
 pub struct Sink {

@@ -14,8 +14,8 @@ use super::summary::{Summary, millis};
 use super::surroundings::Surroundings;
 use super::tidy::Tidy;
 use super::{End, Pipeline};
-use crate::batch::finish::{BatchError, Finished, Finisher};
-use crate::batch::plan::{BatchPlan, PartitionFacts};
+use crate::batch::finish::{BatchError, Finished, Finisher, Mapped};
+use crate::batch::plan::{BatchPlan, PartitionFacts, PlannedRange};
 use crate::batch::watermark::Watermarks;
 use crate::broker::Producer;
 use crate::graph::Graph;
@@ -24,9 +24,9 @@ use crate::progress::{Durations, PipelineState};
 use crate::rate::{Gains, RateEstimator};
 use crate::spec::{BatchLimits, OnEnd, Trigger};
 
-/// While windows are open and no records come, time is looked at this often: processing time goes
-/// on, and idle inputs are set aside.
-const WINDOW_POLL: Duration = Duration::from_millis(250);
+/// While no records come, windows and the copying of sources are looked at this often: processing time
+/// goes on, idle inputs are set aside, and copying may have failed.
+const IDLE_POLL: Duration = Duration::from_millis(250);
 
 /// A pipeline that runs.
 pub struct Batches {
@@ -170,12 +170,17 @@ impl Batches {
         stop: &mut watch::Receiver<bool>,
     ) -> Result<End, BatchError> {
         loop {
-            if let Some(error) = ingests.iter().find_map(Ingest::failure) {
-                return Err(error.into());
-            }
-            match self.next(stop).await? {
+            match self.next(ingests, stop).await? {
                 Next::End(end) => return Ok(end),
-                Next::Batch { facts, flush } => self.batch(&facts, flush).await?,
+                Next::Batch { facts, flush } => {
+                    // What is not on its way to the commit may be dropped: it runs again.
+                    let (mapped, summary) = tokio::select! {
+                        () = stopped(stop) => return Ok(End::Stopped),
+                        ahead = self.map_batch(&facts, flush) => ahead?,
+                    };
+                    self.settle().await?;
+                    self.start_finishing(mapped, summary);
+                }
             }
         }
     }
@@ -185,7 +190,11 @@ impl Batches {
         !matches!(self.trigger, Trigger::Interval(_))
     }
 
-    async fn next(&mut self, stop: &mut watch::Receiver<bool>) -> Result<Next, BatchError> {
+    async fn next(
+        &mut self,
+        ingests: &[Ingest],
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<Next, BatchError> {
         loop {
             let pause = self.due_at.saturating_sub(self.host.clock.monotonic());
             if !pause.is_zero() {
@@ -196,6 +205,9 @@ impl Batches {
             }
             if *stop.borrow() {
                 return Ok(Next::End(End::Stopped));
+            }
+            if let Some(error) = ingests.iter().find_map(Ingest::failure) {
+                return Err(error.into());
             }
             let asked = self.host.clock.monotonic();
             let partitions = self.source_side.facts().await?;
@@ -217,7 +229,7 @@ impl Batches {
                 return Ok(self.at_the_end(facts));
             }
             self.waited = true;
-            self.wait(stop).await?;
+            self.wait(!ingests.is_empty(), stop).await?;
         }
     }
 
@@ -238,7 +250,7 @@ impl Batches {
     }
 
     /// Until there are records, or it is time to look at the windows again, or to stop.
-    async fn wait(&self, stop: &mut watch::Receiver<bool>) -> Result<(), BatchError> {
+    async fn wait(&self, copies: bool, stop: &mut watch::Receiver<bool>) -> Result<(), BatchError> {
         let positions: Vec<_> = self
             .source_side
             .positions
@@ -249,12 +261,17 @@ impl Batches {
         tokio::select! {
             woken = self.host.broker.wait_for_records(&positions) => woken?,
             () = stopped(stop) => {}
-            () = tokio::time::sleep(WINDOW_POLL), if windows_open => {}
+            () = tokio::time::sleep(IDLE_POLL), if windows_open || copies => {}
         }
         Ok(())
     }
 
-    async fn batch(&mut self, facts: &Facts, flush: bool) -> Result<(), BatchError> {
+    /// Plans a batch and runs it up to the exchange.
+    async fn map_batch(
+        &mut self,
+        facts: &Facts,
+        flush: bool,
+    ) -> Result<(Mapped, Summary), BatchError> {
         let began = self.host.clock.monotonic();
         // Only a batch that nothing but the one before held up came late.
         let late_by = if std::mem::take(&mut self.waited) {
@@ -272,9 +289,11 @@ impl Batches {
         durations.query_planning =
             millis(self.host.clock.monotonic() - began) - durations.wal_commit;
         let ahead = self.source_side.run(plan, durations, began).await?;
-        self.settle().await?;
-        self.start_finishing(ahead, late_by, since_last);
-        Ok(())
+        let Ahead { mapped, durations, sources, records, began, event_times } = ahead;
+        let plan = Arc::clone(&mapped.plan);
+        let summary =
+            Summary { plan, durations, sources, records, began, late_by, since_last, event_times };
+        Ok((mapped, summary))
     }
 
     /// A sink outside the log must get the same records again after a crash, so the plan is made
@@ -289,10 +308,10 @@ impl Batches {
         }
         let began = self.host.clock.monotonic();
         let kept = match self.host.store.load_plan(plan.id).await? {
-            Some(earlier) => serde_json::from_value(earlier).map_err(|error| BatchError::Restore {
+            Some(earlier) => self.fitting(serde_json::from_value(earlier).map_err(|error| BatchError::Restore {
                 reason: format!("the plan of batch {} cannot be read: {error}", plan.id),
                 hint: "it was written by another version of Tidemill: finish the batch with that one".to_owned(),
-            })?,
+            })?)?,
             None => {
                 let value = serde_json::to_value(&plan).expect("a plan is numbers and names");
                 self.host.store.save_plan(plan.id, &value).await?;
@@ -303,12 +322,28 @@ impl Batches {
         Ok(kept)
     }
 
-    fn start_finishing(&mut self, ahead: Ahead, late_by: Duration, since_last: Option<Duration>) {
+    /// A plan from before a crash is followed only by the pipeline that made it.
+    fn fitting(&self, plan: BatchPlan) -> Result<BatchPlan, BatchError> {
+        let side = &self.source_side;
+        let known = |range: &PlannedRange| {
+            side.positions.iter().any(|position| {
+                position.source == range.source
+                    && position.at == range.at
+                    && position.next <= range.from
+            })
+        };
+        if plan.watermarks.len() == side.graph.reducers.len() && plan.ranges.iter().all(known) {
+            return Ok(plan);
+        }
+        Err(BatchError::Restore {
+            reason: format!("batch {} was planned by another form of this pipeline", plan.id),
+            hint: "apply the earlier file once more until that batch has committed, or delete the pipeline"
+                .to_owned(),
+        })
+    }
+
+    fn start_finishing(&mut self, mapped: Mapped, summary: Summary) {
         let Some(mut finisher) = self.finisher.take() else { return };
-        let Ahead { mapped, durations, sources, records, began, event_times } = ahead;
-        let plan = Arc::clone(&mapped.plan);
-        let summary =
-            Summary { plan, durations, sources, records, began, late_by, since_last, event_times };
         self.finishing = Some(tokio::spawn(async move {
             let finished = finisher.finish(mapped).await?;
             Ok(Done { finisher, finished, summary })

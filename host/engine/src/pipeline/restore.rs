@@ -117,6 +117,15 @@ fn check_fits(
                     "name the plugin version that wrote the state, or apply the pipeline under a new name",
                 );
             }
+            Some(reducer) if reducer.window_text().as_ref() != manifest.windows.get(operator) => {
+                let running = || "running totals".to_owned();
+                let was = manifest.windows.get(operator).cloned().unwrap_or_else(running);
+                let is = reducer.window_text().unwrap_or_else(running);
+                return refuse(
+                    format!("operator `{operator}` has state of {was}, not of {is}"),
+                    "delete the pipeline first, or apply it under a new name",
+                );
+            }
             Some(_) => {}
             None => {
                 return refuse(

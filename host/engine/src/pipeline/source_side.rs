@@ -3,18 +3,20 @@
 //! It may be one batch ahead of the commit: **what it hands over counts only once that batch is
 //! committed**, and after a failure it begins again at the committed positions.
 
-use std::collections::BTreeMap;
-use std::future::Future;
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::surroundings::Surroundings;
-use crate::batch::chain::TaskOutput;
+use crate::batch::chain::{TaskError, TaskOutput};
 use crate::batch::finish::{BatchError, Mapped};
 use crate::batch::plan::{BatchPlan, PartitionFacts, plan_ranges};
 use crate::batch::read::{Slice, run_source};
 use crate::batch::watermark::{WatermarkState, Watermarks};
-use crate::broker::{Bounds, TopicPartition};
+use crate::broker::{Bounds, BrokerError, TopicPartition};
 use crate::graph::{Graph, Target, WindowClock};
 use crate::pool::Lost;
 use crate::progress::{Durations, SourceProgress};
@@ -24,6 +26,8 @@ use crate::spec::{BatchLimits, Trigger};
 /// A task of a source gets at most about this many bytes of stored batches, so that the backlog of
 /// one partition is spread over all cores.
 const TASK_BYTES_MAX: usize = 4 << 20;
+/// Stored batches of at most about this many bytes wait for, or are in, the tasks of one batch.
+const IN_FLIGHT_BYTES_MAX: usize = 64 << 20;
 /// Back-pressure never goes below this many records a batch: less would only multiply batches.
 const BACK_PRESSURE_RECORDS_MIN: u64 = 1_000;
 
@@ -87,6 +91,10 @@ impl SourceSide {
     /// The log does not answer.
     pub async fn facts(&self) -> Result<Vec<PartitionFacts>, BatchError> {
         let bounds = self.bounds().await?;
+        let gone = |(position, bounds): &(&Position, &Bounds)| bounds.end < position.next;
+        if let Some((position, _)) = self.positions.iter().zip(&bounds).find(gone) {
+            return Err(made_anew(&position.at.topic));
+        }
         let facts = self.positions.iter().zip(bounds).map(|(position, mut bounds)| {
             bounds.end = position.end.map_or(bounds.end, |end| end.min(bounds.end));
             PartitionFacts {
@@ -116,6 +124,9 @@ impl SourceSide {
         let mut bounds = Vec::with_capacity(self.positions.len());
         for source in &self.graph.sources {
             let mut of_topic = self.host.broker.bounds(&source.topic).await?;
+            if of_topic.len() < source.partitions as usize {
+                return Err(made_anew(&source.topic));
+            }
             // Partitions that were added since the start are read from the next start on.
             of_topic.truncate(source.partitions as usize);
             bounds.extend(of_topic);
@@ -164,7 +175,10 @@ impl SourceSide {
         if flush {
             watermarks.iter_mut().for_each(|watermark| watermark.evict = Some(i64::MAX));
         } else {
-            self.warn_of_lost(facts);
+            let overtaken = facts.iter().filter(|partition| partition.position < partition.from());
+            overtaken.for_each(|partition| {
+                self.warn_of_lost(&partition.at, partition.from() - partition.position)
+            });
             ranges = plan_ranges(
                 facts,
                 self.records_max(),
@@ -172,16 +186,13 @@ impl SourceSide {
                 self.next_batch,
             );
         }
-        BatchPlan { id: self.next_batch, time_ms, ranges, watermarks }
+        BatchPlan { id: self.next_batch, time_ms, ranges, watermarks, flush }
     }
 
     /// Retention does not wait for pipelines: what it deleted unread is gone, but not silently.
-    fn warn_of_lost(&self, facts: &[PartitionFacts]) {
-        for partition in facts.iter().filter(|partition| partition.position < partition.from()) {
-            let (pipeline, at) = (&self.pipeline, &partition.at);
-            let records = partition.from() - partition.position;
-            tracing::warn!(%pipeline, %at, records, "retention deleted records before they were read");
-        }
+    fn warn_of_lost(&self, at: &TopicPartition, records: i64) {
+        let pipeline = &self.pipeline;
+        tracing::warn!(%pipeline, %at, records, "retention deleted records before they were read");
     }
 
     fn records_max(&self) -> Option<u64> {
@@ -207,30 +218,34 @@ impl SourceSide {
     ) -> Result<Ahead, BatchError> {
         let started = self.host.clock.monotonic();
         let plan = Arc::new(plan);
-        let mut tasks = Vec::new();
+        let mut tasks = Tasks::default();
         for range in &plan.ranges {
             let mut from = range.from;
             while from < range.to {
                 let fetched =
-                    self.host.broker.fetch(&range.at, from, range.to, TASK_BYTES_MAX).await?;
+                    match self.host.broker.fetch(&range.at, from, range.to, TASK_BYTES_MAX).await {
+                        Err(BrokerError::OutOfRange { start, .. }) if start > from => {
+                            self.warn_of_lost(&range.at, start.min(range.to) - from);
+                            from = start.min(range.to);
+                            continue;
+                        }
+                        fetched => fetched?,
+                    };
                 let next = fetched.next.clamp(from + 1, range.to);
+                let bytes = fetched.batches.iter().map(Bytes::len).sum();
+                tasks.make_room(bytes, plan.id).await?;
                 let slice = Slice {
                     source: range.source,
                     at: range.at.clone(),
                     offsets: from..next,
                     batches: fetched.batches,
                 };
-                tasks.push(self.submit(&plan, tasks.len(), slice));
+                let task = self.submit(&plan, tasks.submitted, slice);
+                tasks.push(bytes, task);
                 from = next;
             }
         }
-        let mut outputs = Vec::new();
-        let mut inputs = Vec::new();
-        for (name, task) in tasks {
-            outputs
-                .push(task.await?.map_err(|source| BatchError::Task { batch: plan.id, source })?);
-            inputs.push(name);
-        }
+        let (inputs, outputs) = tasks.finish(plan.id).await?;
         self.advance(&plan, &inputs, &outputs);
         durations.get_batch = (self.host.clock.monotonic() - started).as_secs_f64() * 1e3;
         let seen = outputs.iter().flat_map(|output| output.event_times.iter().flatten());
@@ -254,21 +269,13 @@ impl SourceSide {
         })
     }
 
-    fn submit(
-        &self,
-        plan: &Arc<BatchPlan>,
-        task: usize,
-        slice: Slice,
-    ) -> (
-        String,
-        impl Future<Output = Result<Result<TaskOutput, crate::batch::chain::TaskError>, Lost>> + use<>,
-    ) {
+    /// The name of the input, and the task's result to come.
+    fn submit(&self, plan: &Arc<BatchPlan>, task: u32, slice: Slice) -> (String, Running) {
         let (graph, plan, pipeline) =
             (Arc::clone(&self.graph), Arc::clone(plan), Arc::clone(&self.pipeline));
         let name = input_name(&graph.sources[slice.source].name, slice.at.partition);
-        // A batch of 2^32 tasks would hold more bytes than any limit lets it.
-        let task = u32::try_from(task).unwrap_or(u32::MAX);
-        (name, self.host.lane.run(move || run_source(&graph, &plan, &pipeline, task, &slice)))
+        let run = move || run_source(&graph, &plan, &pipeline, task, &slice);
+        (name, Box::pin(self.host.lane.run(run)))
     }
 
     /// Takes note of what the batch read: positions, event times, watermarks.
@@ -284,7 +291,7 @@ impl SourceSide {
         }
         for (state, watermarks) in self.watermarks.iter_mut().zip(&plan.watermarks) {
             // A flush closes windows but is no event time: records may still come.
-            if watermarks.evict != Some(i64::MAX) {
+            if !plan.flush {
                 state.current = watermarks.evict;
             }
         }
@@ -327,6 +334,61 @@ impl SourceSide {
             latest_offset: range.latest,
         };
         plan.ranges.iter().map(named).collect()
+    }
+}
+
+/// A task on the worker pool.
+type Running = Pin<Box<dyn Future<Output = Result<Result<TaskOutput, TaskError>, Lost>> + Send>>;
+
+/// The tasks of a batch, in their order, and how many bytes those under way hold.
+#[derive(Default)]
+struct Tasks {
+    submitted: u32,
+    running: VecDeque<(usize, String, Running)>,
+    held_bytes: usize,
+    inputs: Vec<String>,
+    outputs: Vec<TaskOutput>,
+}
+
+impl Tasks {
+    fn push(&mut self, bytes: usize, (input, task): (String, Running)) {
+        self.submitted += 1;
+        self.held_bytes += bytes;
+        self.running.push_back((bytes, input, task));
+    }
+
+    /// Waits for the oldest tasks until `bytes` more may be held.
+    async fn make_room(&mut self, bytes: usize, batch: u64) -> Result<(), BatchError> {
+        while self.held_bytes + bytes > IN_FLIGHT_BYTES_MAX && !self.running.is_empty() {
+            self.wait_for_oldest(batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn wait_for_oldest(&mut self, batch: u64) -> Result<(), BatchError> {
+        if let Some((bytes, input, task)) = self.running.pop_front() {
+            self.outputs.push(task.await?.map_err(|source| BatchError::Task { batch, source })?);
+            self.inputs.push(input);
+            self.held_bytes -= bytes;
+        }
+        Ok(())
+    }
+
+    /// The names of the inputs and what their tasks left behind, in order.
+    async fn finish(mut self, batch: u64) -> Result<(Vec<String>, Vec<TaskOutput>), BatchError> {
+        while !self.running.is_empty() {
+            self.wait_for_oldest(batch).await?;
+        }
+        Ok((self.inputs, self.outputs))
+    }
+}
+
+fn made_anew(topic: &str) -> BatchError {
+    BatchError::Restore {
+        reason: format!(
+            "topic `{topic}` ends before what was read of it: it was deleted and made anew"
+        ),
+        hint: "delete the pipeline and apply it again to begin with the new topic".to_owned(),
     }
 }
 

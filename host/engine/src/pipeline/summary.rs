@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::batch::finish::{Finished, Finisher};
 use crate::batch::plan::BatchPlan;
+use crate::batch::watermark::Watermarks;
 use crate::graph::Graph;
 use crate::progress::{Durations, EventTime, OperatorProgress, Progress, SourceProgress};
 
@@ -59,9 +60,10 @@ impl Summary {
 
     /// A batch that only closes windows has a watermark, but no records.
     fn event_time(&self) -> Option<EventTime> {
-        let evicted = self.plan.watermarks.iter().filter_map(|watermark| watermark.evict);
         // A flush closes all windows, but says nothing about event time.
-        let watermark = evicted.filter(|evict| *evict != i64::MAX).min();
+        let reached =
+            |watermark: &Watermarks| if self.plan.flush { watermark.late } else { watermark.evict };
+        let watermark = self.plan.watermarks.iter().filter_map(reached).min();
         (watermark.is_some() || self.event_times.is_some()).then(|| EventTime {
             watermark,
             min: self.event_times.map(|(min, _)| min),

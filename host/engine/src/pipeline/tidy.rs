@@ -19,7 +19,7 @@ const CHECKPOINTS_KEPT: usize = 3;
 /// The tidying of one pipeline; at most one compaction and one collection at a time.
 #[derive(Default)]
 pub struct Tidy {
-    compacting: Option<JoinHandle<Option<Compacted>>>,
+    compacting: Option<JoinHandle<Vec<Compacted>>>,
     collecting: Option<JoinHandle<()>>,
     commits: u64,
     /// The last commits, oldest first.
@@ -44,9 +44,11 @@ impl Tidy {
             self.kept.pop_front();
         }
         if let Some(task) = self.compacting.take_if(|task| task.is_finished())
-            && let Ok(Some(Compacted { reducer, task, replaced, snapshot })) = task.await
+            && let Ok(done) = task.await
         {
-            finisher.state_files[reducer][task].splice(..replaced, [snapshot]);
+            for Compacted { reducer, task, replaced, snapshot } in done {
+                finisher.state_files[reducer][task].splice(..replaced, [snapshot]);
+            }
         }
         if self.compacting.is_none() {
             self.compacting = begin_compaction(finisher);
@@ -69,23 +71,31 @@ impl Tidy {
     }
 }
 
-fn begin_compaction(finisher: &Finisher) -> Option<JoinHandle<Option<Compacted>>> {
+/// Compacts whatever has grown enough, one task's state after the other.
+fn begin_compaction(finisher: &Finisher) -> Option<JoinHandle<Vec<Compacted>>> {
     let next_batch = finisher.last.as_ref().map(|(pointer, _)| pointer.batch + 1)?;
-    let by_task = finisher.state_files.iter().enumerate().flat_map(|(reducer, tasks)| {
-        tasks.iter().enumerate().map(move |(task, files)| (reducer, task, files))
-    });
-    let (reducer, task, files) =
-        by_task.into_iter().find(|(_, _, files)| decide_compaction(files))?;
-    let (store, files) = (finisher.store.clone(), files.clone());
-    let pipeline = finisher.pipeline.clone();
+    let mut grown = Vec::new();
+    for (reducer, tasks) in finisher.state_files.iter().enumerate() {
+        let of_reducer = tasks.iter().enumerate().filter(|(_, files)| decide_compaction(files));
+        grown.extend(of_reducer.map(|(task, files)| (reducer, task, files.clone())));
+    }
+    if grown.is_empty() {
+        return None;
+    }
+    let (store, pipeline) = (finisher.store.clone(), finisher.pipeline.clone());
     Some(tokio::spawn(async move {
-        match store.compact(&files, next_batch).await {
-            Ok(snapshot) => Some(Compacted { reducer, task, replaced: files.len(), snapshot }),
-            Err(error) => {
-                tracing::warn!(%pipeline, %error, "cannot compact state files; the next batches try again");
-                None
+        let mut done = Vec::new();
+        for (reducer, task, files) in grown {
+            match store.compact(&files, next_batch).await {
+                Ok(snapshot) => {
+                    done.push(Compacted { reducer, task, replaced: files.len(), snapshot });
+                }
+                Err(error) => {
+                    tracing::warn!(%pipeline, %error, "cannot compact state files; later batches try again");
+                }
             }
         }
+        done
     }))
 }
 
