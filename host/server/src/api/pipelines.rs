@@ -1,5 +1,7 @@
 //! Pipelines: apply, list, status, start, stop, delete.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
@@ -40,7 +42,8 @@ pub async fn apply(
         return Err(ApiError::bad_request(error)
             .with_hint("send it to the path with the name that the file has"));
     }
-    host.apply(spec).await.map_err(|error| pipeline_error(&pipeline, &error))?;
+    let changed = Arc::clone(&host);
+    to_its_end(&pipeline, async move { changed.apply(spec).await }).await?;
     status(Ready(host), Name(pipeline)).await
 }
 
@@ -48,7 +51,8 @@ pub async fn start(
     Ready(host): Ready,
     Name(pipeline): Name,
 ) -> Result<Json<PipelineStatus>, ApiError> {
-    host.start_pipeline(&pipeline).await.map_err(|error| pipeline_error(&pipeline, &error))?;
+    let (changed, name) = (Arc::clone(&host), pipeline.clone());
+    to_its_end(&pipeline, async move { changed.start_pipeline(&name).await }).await?;
     status(Ready(host), Name(pipeline)).await
 }
 
@@ -56,13 +60,26 @@ pub async fn stop(
     Ready(host): Ready,
     Name(pipeline): Name,
 ) -> Result<Json<PipelineStatus>, ApiError> {
-    host.stop_pipeline(&pipeline).await.map_err(|error| pipeline_error(&pipeline, &error))?;
+    let (changed, name) = (Arc::clone(&host), pipeline.clone());
+    to_its_end(&pipeline, async move { changed.stop_pipeline(&name).await }).await?;
     status(Ready(host), Name(pipeline)).await
 }
 
 pub async fn delete(Ready(host): Ready, Name(pipeline): Name) -> Result<StatusCode, ApiError> {
-    host.delete_pipeline(&pipeline).await.map_err(|error| pipeline_error(&pipeline, &error))?;
+    let (changed, name) = (Arc::clone(&host), pipeline.clone());
+    to_its_end(&pipeline, async move { changed.delete_pipeline(&name).await }).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A client that goes away drops its request, but must not leave a change half done.
+async fn to_its_end<T: Send + 'static>(
+    pipeline: &str,
+    change: impl Future<Output = Result<T, PipelineError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    match tokio::spawn(change).await {
+        Ok(changed) => changed.map_err(|error| pipeline_error(pipeline, &error)),
+        Err(lost) => Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, lost.to_string())),
+    }
 }
 
 fn pipeline_error(pipeline: &str, error: &PipelineError) -> ApiError {
