@@ -2,6 +2,7 @@
 //!
 //! `TIDEMILL_SEED` replays one seed, `TIDEMILL_SEEDS` says how many there are.
 
+mod changes;
 mod crash;
 mod invariance;
 mod store;
