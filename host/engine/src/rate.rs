@@ -1,6 +1,6 @@
 //! Back-pressure: how many records a second the next batch may take.
 //!
-//! [`RateEstimator`] is Spark's `PIDRateEstimator`, with its defaults; [`share`] cuts a limit over
+//! [`RateEstimator`] is Spark's `PIDRateEstimator`, with its defaults; [`share_in_turn`] cuts a limit over
 //! partitions by their lag. Both are pure: time is an argument.
 //! **The shares of a limit add up to exactly the limit, or to all there is.**
 
@@ -84,13 +84,6 @@ impl RateEstimator {
         self.latest = Some(Latest { time_ms, rate, error });
         Some(rate)
     }
-}
-
-/// [`share_in_turn`] without turns: where the limit is below the number of partitions that lag,
-/// the first of them get a record each.
-#[must_use]
-pub fn share(records_max: u64, lags: &[u64]) -> Vec<u64> {
-    share_in_turn(records_max, lags, 0)
 }
 
 /// Cuts `records_max` over partitions in proportion to their lags.
@@ -243,7 +236,7 @@ mod tests {
             (0, vec![5, 5], vec![0, 0]),
             (7, vec![u64::MAX, u64::MAX], vec![4, 3]),
         ] {
-            assert_eq!(share(limit, &lags), expected, "{limit} over {lags:?}");
+            assert_eq!(share_in_turn(limit, &lags, 0), expected, "{limit} over {lags:?}");
         }
     }
 

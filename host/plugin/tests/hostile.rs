@@ -5,7 +5,7 @@ mod guests;
 
 use std::time::Duration;
 
-use guests::{CX, Col, Guest, Outcome, operator, runtime};
+use guests::{CX, Col, Guest, Outcome, chain, operator, runtime};
 use tidemill_plugin::{
     BatchRef, CallError, CallFault, ColumnRef, Grants, Limits, Operator, Resource, Settings,
     StartError,
@@ -199,16 +199,6 @@ fn a_start_that_fails_is_found_when_the_operator_is_made() {
         chain(&error).contains("the plugin refused its settings: `n` must be odd"),
         "{error:?}"
     );
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut chain = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        chain += &format!(": {error}");
-        cause = error.source();
-    }
-    chain
 }
 
 #[test]

@@ -4,21 +4,11 @@ mod guests;
 
 use std::time::{Duration, Instant};
 
-use guests::{Guest, load, runtime};
+use guests::{Guest, chain, load, runtime};
 use tidemill_plugin::{
     ConfigureError, Digest, Grants, Limits, LoadError, ParameterKind, Runtime, RuntimeConfig,
     Settings, World,
 };
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut chain = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        chain += &format!(": {error}");
-        cause = error.source();
-    }
-    chain
-}
 
 #[track_caller]
 fn assert_refused(component: &[u8], message: &str, hint: &str) {

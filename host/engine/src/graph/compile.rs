@@ -57,7 +57,7 @@ pub async fn compile(
             Target::Reducer(place) => {
                 reducers[place] = Some(reducer(spec, index, node, &plugin, operator, &places))
             }
-            _ => operators.push(stateless(spec, node, &plugin, operator, &places)),
+            _ => operators.push(stateless(spec, index, node, &plugin, operator, &places)),
         }
     }
     let key_groups = KEY_GROUPS_MIN.div_ceil(partitions) * partitions;
@@ -132,12 +132,13 @@ async fn sinks(
 
 fn stateless(
     spec: &PipelineSpec,
+    index: usize,
     node: &OperatorSpec,
     plugin: &Plugin,
     operator: Operator,
     places: &Places,
 ) -> Stateless {
-    let number = node_number(spec, node);
+    let number = spec.sources.len() + index;
     let ports = plugin.description().ports.len().max(1);
     Stateless {
         name: node.name.clone(),
@@ -172,11 +173,6 @@ fn reducer(
         targets: places.targets(number, Port::Out(0)),
         late: places.targets(number, Port::Late),
     }
-}
-
-fn node_number(spec: &PipelineSpec, node: &OperatorSpec) -> usize {
-    let index = spec.operators.iter().position(|other| other.name == node.name);
-    spec.sources.len() + index.unwrap_or_default()
 }
 
 /// An operator's timestamps matter where a sink, another operator, an event-time window or a

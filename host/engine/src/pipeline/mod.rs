@@ -125,8 +125,17 @@ impl Pipeline {
 /// An error and its causes, outermost first, with what to do about it.
 #[must_use]
 pub fn chain_of(error: &BatchError) -> String {
+    let text = causes_of(error);
+    match error.hint() {
+        Some(hint) => format!("{text}; {hint}"),
+        None => text,
+    }
+}
+
+/// An error and its causes, outermost first; a cause that says the same again is left out.
+fn causes_of(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
+    let mut cause = error.source();
     while let Some(next) = cause {
         let said = next.to_string();
         if !text.ends_with(&said) {
@@ -134,8 +143,5 @@ pub fn chain_of(error: &BatchError) -> String {
         }
         cause = next.source();
     }
-    match error.hint() {
-        Some(hint) => format!("{text}; {hint}"),
-        None => text,
-    }
+    text
 }

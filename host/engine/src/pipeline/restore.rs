@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::future::try_join_all;
 
+use super::causes_of;
 use super::source_side::Position;
 use super::surroundings::Surroundings;
 use crate::batch::finish::BatchError;
@@ -62,7 +63,7 @@ pub async fn restore(
         in_flight_max: BATCHES_IN_FLIGHT_MAX,
     };
     let refused =
-        |error: RestoreError| BatchError::Restore { hint: error.hint(), reason: chain(&error) };
+        |error: RestoreError| BatchError::Restore { hint: error.hint(), reason: causes_of(&error) };
     let last = match decide_restore(&observed).map_err(refused)? {
         Restore::Fresh => None,
         Restore::From(pointer) => {
@@ -165,10 +166,6 @@ async fn positions(
         }
     }
     Ok((positions, must_commit))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {}", chain(cause)))
 }
 
 type State = (Vec<Vec<TaskState>>, Vec<Vec<Vec<StateFile>>>);

@@ -3,7 +3,7 @@
 //! It may be one batch ahead of the commit: **what it hands over counts only once that batch is
 //! committed**, and after a failure it begins again at the committed positions.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,18 +137,19 @@ impl SourceSide {
     /// The watermarks that a batch planned now would run under.
     #[must_use]
     pub fn next_watermarks(&self, time_ms: i64, facts: &[PartitionFacts]) -> Vec<Watermarks> {
-        let drained = |input: &str| {
-            facts.iter().any(|partition| {
-                partition.lag() == 0
-                    && self.is_final(partition)
-                    && self.input_name(partition) == input
-            })
-        };
+        // Facts are in the order of the positions that they were asked for.
+        let drained: HashSet<String> = self
+            .positions
+            .iter()
+            .zip(facts)
+            .filter(|(position, partition)| position.end.is_some() && partition.lag() == 0)
+            .map(|(_, partition)| self.input_name(partition))
+            .collect();
         let by_reducer = self.graph.reducers.iter().zip(&self.watermarks);
         by_reducer
             .map(|(reducer, state)| match reducer.window {
                 Some((_, WindowClock::Event { delay_ms })) => {
-                    state.next(delay_ms, time_ms, drained)
+                    state.next(delay_ms, time_ms, |input| drained.contains(input))
                 }
                 Some((_, WindowClock::Processing)) => {
                     Watermarks { late: state.current, evict: state.current.max(Some(time_ms)) }
@@ -156,10 +157,6 @@ impl SourceSide {
                 None => Watermarks::default(),
             })
             .collect()
-    }
-
-    fn is_final(&self, partition: &PartitionFacts) -> bool {
-        self.positions.iter().any(|position| position.at == partition.at && position.end.is_some())
     }
 
     fn input_name(&self, partition: &PartitionFacts) -> String {

@@ -252,3 +252,14 @@ impl Guest {
         )
     }
 }
+
+/// An error and its causes, outermost first.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut chain = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        chain += &format!(": {error}");
+        cause = error.source();
+    }
+    chain
+}
