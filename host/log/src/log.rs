@@ -222,6 +222,11 @@ impl Log {
         Ok(self.readable(at)?.leader_epoch())
     }
 
+    /// The epochs of the next appends to all partitions of a topic.
+    pub fn leader_epochs(&self, name: &TopicName) -> Option<Vec<LeaderEpoch>> {
+        self.core.topics.leader_epochs(name)
+    }
+
     /// Wakes when one of the partition's offsets moves.
     ///
     /// # Errors

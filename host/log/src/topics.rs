@@ -14,7 +14,7 @@ use crate::config::{ConfigError, TopicConfig};
 use crate::disk::{Disk, remove_tree};
 use crate::environment::Environment;
 use crate::framed::{Format, FrameError};
-use crate::identity::{PartitionId, TopicName, TopicPartition};
+use crate::identity::{LeaderEpoch, PartitionId, TopicName, TopicPartition};
 use crate::metrics::Metrics;
 use crate::partition::{Offsets, Opening, Partition, RecoveryError};
 
@@ -357,6 +357,12 @@ impl Topics {
     /// The names of all topics.
     pub(crate) fn names(&self) -> Vec<TopicName> {
         self.by_name.read().keys().cloned().collect()
+    }
+
+    /// The epochs of the next appends to all partitions of a topic.
+    pub(crate) fn leader_epochs(&self, name: &TopicName) -> Option<Vec<LeaderEpoch>> {
+        let topics = self.by_name.read();
+        Some(topics.get(name)?.partitions.iter().map(|it| it.leader_epoch()).collect())
     }
 
     /// What there is to know of a topic.

@@ -1,0 +1,36 @@
+//! The Kafka wire protocol in front of the log.
+//!
+//! Unmodified Kafka clients connect, produce and consume. `kafka-protocol` lays out requests
+//! and responses; the record batches in them are the log's own business.
+//!
+//! **Nothing is advertised that is not implemented.**
+//! **Memory is bounded by [`Limits`], whatever clients do.**
+//!
+//! The modules are listed in the order in which a request passes through them.
+
+// The tables of APIs that are on their way.
+#![allow(dead_code)]
+
+mod config;
+mod limits;
+
+mod server;
+
+mod connection;
+
+mod budget;
+mod request;
+
+mod versions;
+
+mod api;
+mod broker;
+
+mod response;
+
+mod metrics;
+
+pub use config::{Advertised, AutoCreate, Config, Listener, ListenerError};
+pub use limits::Limits;
+pub use metrics::{MetricsSnapshot, Refusal};
+pub use server::{BindError, Bound, Server};

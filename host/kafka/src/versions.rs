@@ -1,0 +1,61 @@
+//! Which APIs are spoken, in which versions: the one place that says so.
+//!
+//! **Nothing is advertised that is not implemented.** Each row has its handler in
+//! [`api`](crate::api); a test compares the two.
+
+use std::ops::RangeInclusive;
+
+use kafka_protocol::messages::ApiKey;
+
+use crate::request::schema::{self, Schema};
+
+/// One API.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    pub key: ApiKey,
+    /// What ApiVersions says.
+    pub advertised: RangeInclusive<i16>,
+    /// What is answered with more than an error.
+    pub served: RangeInclusive<i16>,
+    /// How a request is laid out.
+    pub schema: Schema,
+    /// A larger request is refused; the server's own limit may be lower still.
+    pub bytes_max: usize,
+}
+
+/// Enough for everything but records.
+const SMALL: usize = 4 << 20;
+/// Group members describe themselves at length.
+const MEDIUM: usize = 16 << 20;
+/// Left to the server's limit.
+const LARGE: usize = usize::MAX;
+
+const fn api(key: ApiKey, first: i16, last: i16, schema: Schema, bytes_max: usize) -> Api {
+    Api { key, advertised: first..=last, served: first..=last, schema, bytes_max }
+}
+
+/// All APIs. kafka-python infers the broker's version from them: keep the maxima of one
+/// release of Kafka.
+pub(crate) static APIS: &[Api] = &[
+    // 10 and later name topics by id.
+    api(ApiKey::Metadata, 0, 9, schema::METADATA, SMALL),
+    api(ApiKey::ApiVersions, 0, 4, schema::API_VERSIONS, SMALL),
+    api(ApiKey::DescribeCluster, 0, 0, schema::DESCRIBE_CLUSTER, SMALL),
+];
+
+impl Api {
+    /// The row of `key`, as it stands in a request's header.
+    pub(crate) fn of(key: i16) -> Option<&'static Self> {
+        APIS.iter().find(|api| api.key as i16 == key)
+    }
+
+    /// Where the API stands in [`APIS`].
+    pub(crate) fn index(&self) -> usize {
+        APIS.iter().position(|api| api.key == self.key).unwrap_or(0)
+    }
+
+    /// Whether requests of `version` have compact lengths and tagged fields.
+    pub(crate) const fn is_flexible(&self, version: i16) -> bool {
+        version >= self.schema.flexible_since
+    }
+}

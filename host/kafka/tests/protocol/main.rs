@@ -1,0 +1,5 @@
+//! Encoded requests over a real socket, to a server on a log in a temporary folder.
+
+mod harness;
+
+mod connecting;
