@@ -26,6 +26,8 @@ mod versions;
 mod api;
 mod broker;
 
+pub mod group;
+
 mod response;
 
 mod metrics;
