@@ -1,19 +1,25 @@
-//! The offsets of consumer groups, with metadata: records of an internal topic.
+//! The offsets of consumer groups, with metadata, and what their coordinator saves of them:
+//! records of an internal topic.
 //!
 //! **A committed offset is durable before it is answered**, and the newest one in the order
 //! of the log counts.
 
 mod record;
+mod table;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::batch::{Batch, BatchBuilder, Batches, ControlKind, EncodedBatch};
 use crate::fields::STRING_BYTES_MAX;
 use crate::identity::{LeaderEpoch, Offset, ProducerId, TopicName, TopicPartition};
 use crate::partition::{AppendError, DeleteError, Isolation, Partition, ReadError};
+pub(crate) use table::Offsets;
+use table::Table;
 
 /// The internal topic's name, as in Kafka.
 pub(crate) const TOPIC: &str = "__consumer_offsets";
@@ -61,6 +67,12 @@ pub enum GroupError {
         /// Their length.
         bytes: usize,
     },
+    /// What a coordinator wants to save is too long.
+    #[error("a group's state of {bytes} bytes; at most {STATE_BYTES_MAX} are allowed")]
+    State {
+        /// Its length.
+        bytes: usize,
+    },
     /// The internal topic took no append.
     #[error("commit offsets")]
     Append(#[from] AppendError),
@@ -80,138 +92,129 @@ impl GroupError {
         match self {
             Self::Name { .. } => "choose another group name",
             Self::Metadata { .. } => "commit shorter metadata",
+            Self::State { .. } => "let fewer members join the group",
             Self::Append(error) => error.hint(),
         }
     }
 }
 
-/// Offsets of one group, in the order of the commit.
-pub(crate) type Offsets = Vec<(TopicPartition, CommittedOffset)>;
-
-/// A change of one group's offset; without an offset it is forgotten.
+/// A change of what is known of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     pub group: String,
-    pub at: TopicPartition,
-    pub offset: Option<CommittedOffset>,
+    pub kind: Kind,
 }
+
+/// What changes of a group; without a value it is forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Offset { at: TopicPartition, offset: Option<CommittedOffset> },
+    State(Option<Bytes>),
+}
+
+impl Change {
+    fn offset(group: &str, at: TopicPartition, offset: CommittedOffset) -> Self {
+        Self { group: group.to_owned(), kind: Kind::Offset { at, offset: Some(offset) } }
+    }
+
+    fn forget(group: &str, at: TopicPartition) -> Self {
+        Self { group: group.to_owned(), kind: Kind::Offset { at, offset: None } }
+    }
+
+    fn state(group: &str, state: Option<Bytes>) -> Self {
+        Self { group: group.to_owned(), kind: Kind::State(state) }
+    }
+}
+
+/// A change and the offset of the batch that it was written with: the newest counts.
+pub(crate) type Written = (Change, Offset);
 
 /// All groups.
 pub(crate) struct Groups {
     partition: Arc<Partition>,
     table: Mutex<Table>,
-}
-
-type Table = BTreeMap<String, BTreeMap<TopicPartition, Known>>;
-
-struct Known {
-    offset: CommittedOffset,
-    /// Where in the internal topic it came to count: the newest wins.
-    log_offset: Offset,
+    /// No transaction that was open before it is still open.
+    settled: Mutex<Offset>,
+    /// The topic is written anew when it is larger than this.
+    rewrite_bytes: AtomicU64,
 }
 
 impl Groups {
     /// Reads the internal topic, in which no transaction may be open any more.
-    pub(crate) fn load(partition: Arc<Partition>) -> Result<Self, ReadError> {
-        let groups = Self { partition, table: Mutex::default() };
-        let mut pending: HashMap<ProducerId, Vec<Change>> = HashMap::new();
-        let mut from = groups.partition.offsets().log_start;
+    pub(crate) fn load(partition: Arc<Partition>, bytes_max: u64) -> Result<Self, ReadError> {
+        let mut table = Table::default();
+        let mut pending: HashMap<ProducerId, Vec<Written>> = HashMap::new();
+        let mut from = partition.offsets().log_start;
         loop {
-            let fetched = groups.partition.read(from, READ_BYTES, Isolation::Uncommitted)?;
+            let fetched = partition.read(from, READ_BYTES, Isolation::Uncommitted)?;
             if fetched.bytes.is_empty() {
-                return Ok(groups);
+                break;
             }
             for batch in Batches::new(&fetched.bytes).flatten() {
-                groups.replay(&batch, &mut pending);
+                replay(&batch, &mut table, &mut pending);
             }
             from = fetched.next;
         }
-    }
-
-    fn replay(&self, batch: &Batch<'_>, pending: &mut HashMap<ProducerId, Vec<Change>>) {
-        let header = batch.header();
-        let producer = header.producer_id;
-        if header.attributes.is_control() {
-            let changes = pending.remove(&producer).unwrap_or_default();
-            if ControlKind::of(batch) == Some(ControlKind::Commit) {
-                self.apply(changes, header.base_offset);
-            }
-            return;
-        }
-        let changes = record::decode_batch(batch);
-        if header.attributes.is_transactional() {
-            pending.entry(producer).or_default().extend(changes);
-        } else {
-            self.apply(changes, header.base_offset);
-        }
+        table.tidy(from);
+        let rewrite_bytes = AtomicU64::new(bytes_max.max(2 * partition.bytes()));
+        Ok(Self { partition, table: Mutex::new(table), settled: Mutex::new(from), rewrite_bytes })
     }
 
     pub(crate) fn partition(&self) -> &Arc<Partition> {
         &self.partition
     }
 
-    /// Takes changes into account that count since `log_offset`.
-    pub(crate) fn apply(&self, changes: Vec<Change>, log_offset: Offset) {
+    /// Takes changes into account that have come to count.
+    pub(crate) fn apply(&self, changes: Vec<Written>) {
         let mut table = self.table.lock();
-        for Change { group, at, offset } in changes {
-            let known = table.entry(group).or_default();
-            match offset {
-                Some(offset) => {
-                    if known.get(&at).is_none_or(|before| before.log_offset <= log_offset) {
-                        known.insert(at, Known { offset, log_offset });
-                    }
-                }
-                None => {
-                    known.remove(&at);
-                }
-            }
-        }
-        table.retain(|_, known| !known.is_empty());
+        changes.into_iter().for_each(|(change, at)| table.apply(change, at));
+    }
+
+    /// Drops what nobody needs to be told of any more. To be called from time to time.
+    pub(crate) fn tidy(&self) {
+        // The stable offset of the call before: a transaction that ended since has been applied.
+        let now = self.partition.offsets().last_stable;
+        let settled = std::mem::replace(&mut *self.settled.lock(), now);
+        self.table.lock().tidy(settled);
     }
 
     /// The offsets of `group`.
     pub(crate) fn committed(&self, group: &str) -> Offsets {
-        let table = self.table.lock();
-        let known = table.get(group).into_iter().flatten();
-        known.map(|(at, known)| (at.clone(), known.offset.clone())).collect()
+        self.table.lock().committed(group)
+    }
+
+    /// The offset of `group` in one partition.
+    pub(crate) fn committed_at(&self, group: &str, at: &TopicPartition) -> Option<CommittedOffset> {
+        self.table.lock().committed_at(group, at)
     }
 
     /// The names of all groups with offsets.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.table.lock().keys().cloned().collect()
+        self.table.lock().names()
+    }
+
+    /// What coordinators have saved of their groups.
+    pub(crate) fn states(&self) -> Vec<(String, Bytes)> {
+        self.table.lock().states()
     }
 
     /// The changes that forget what all groups know of `topic`.
     pub(crate) fn changes_without(&self, topic: &TopicName) -> Vec<Change> {
-        self.changes_where(|at| at.topic == *topic, |_| None)
+        self.table.lock().without_topic(topic)
     }
 
     /// The changes that forget `group`.
     pub(crate) fn changes_without_group(&self, group: &str) -> Vec<Change> {
-        let forget = |(at, _)| Change { group: group.to_owned(), at, offset: None };
-        self.committed(group).into_iter().map(forget).collect()
+        self.table.lock().without_group(group)
     }
 
-    /// The changes that make an empty table this one.
-    fn snapshot(&self) -> Vec<Change> {
-        self.changes_where(|_| true, |known| Some(known.offset.clone()))
-    }
-
-    fn changes_where(
+    /// The changes that forget those of `group`'s offsets that are not `wanted`.
+    pub(crate) fn changes_without_offsets(
         &self,
-        wanted: impl Fn(&TopicPartition) -> bool,
-        offset: impl Fn(&Known) -> Option<CommittedOffset>,
+        group: &str,
+        wanted: impl Fn(&TopicPartition, &CommittedOffset) -> bool,
     ) -> Vec<Change> {
-        let table = self.table.lock();
-        let all = table.iter().flat_map(|(group, known)| known.iter().map(move |it| (group, it)));
-        let matching = all.filter(|(_, (at, _))| wanted(at));
-        matching
-            .map(|(group, (at, known))| Change {
-                group: group.clone(),
-                at: at.clone(),
-                offset: offset(known),
-            })
-            .collect()
+        self.table.lock().without_offsets(group, wanted)
     }
 
     /// Appends plain changes durably and takes them into account.
@@ -220,40 +223,90 @@ impl Groups {
         changes: Vec<Change>,
         now_ms: i64,
     ) -> Result<(), AppendError> {
-        for chunk in changes.chunks(CHANGES_PER_BATCH_MAX) {
-            let Some(batch) = encode(chunk, now_ms) else { continue };
-            let written = self.partition.write(batch)?;
-            self.partition.wait_durable(written.end).await?;
-            self.apply(chunk.to_vec(), written.appended.base_offset);
+        let mut rest = changes;
+        while !rest.is_empty() {
+            let later = rest.split_off(rest.len().min(CHANGES_PER_BATCH_MAX));
+            if let Some(batch) = encode(&rest, now_ms) {
+                let written = self.partition.write(batch)?;
+                self.partition.wait_durable(written.end).await?;
+                let at = written.appended.base_offset;
+                self.apply(rest.into_iter().map(|change| (change, at)).collect());
+            }
+            rest = later;
         }
         Ok(())
+    }
+
+    /// Whether the topic has grown enough to be written anew.
+    pub(crate) fn needs_rewrite(&self) -> bool {
+        self.partition.bytes() > self.rewrite_bytes.load(Ordering::Relaxed)
     }
 
     /// Writes what counts to the end of the internal topic, and deletes what is before.
     ///
     /// No offset may be committed meanwhile.
-    pub(crate) async fn rewrite(&self, now_ms: i64) -> Result<(), DeleteError> {
+    pub(crate) async fn rewrite(&self, bytes_max: u64, now_ms: i64) -> Result<(), DeleteError> {
         let start = self.partition.end();
-        self.commit(self.snapshot(), now_ms).await?;
-        self.partition.forget_before(start).await
+        let snapshot = self.table.lock().snapshot();
+        self.commit(snapshot, now_ms).await?;
+        self.partition.forget_before(start).await?;
+        // Twice what counts, so that the work stays proportional to what is committed.
+        let bytes = bytes_max.max(2 * self.partition.bytes());
+        self.rewrite_bytes.store(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn replay(batch: &Batch<'_>, table: &mut Table, pending: &mut HashMap<ProducerId, Vec<Written>>) {
+    let header = batch.header();
+    let producer = header.producer_id;
+    if header.attributes.is_control() {
+        let changes = pending.remove(&producer).unwrap_or_default();
+        if ControlKind::of(batch) == Some(ControlKind::Commit) {
+            changes.into_iter().for_each(|(change, at)| table.apply(change, at));
+        }
+        return;
+    }
+    let changes = record::decode_batch(batch).into_iter();
+    let mut changes = changes.map(|change| (change, header.base_offset));
+    if header.attributes.is_transactional() {
+        pending.entry(producer).or_default().extend(changes);
+    } else {
+        changes.by_ref().for_each(|(change, at)| table.apply(change, at));
     }
 }
 
 /// So that a batch stays well below its limit.
 pub(crate) const CHANGES_PER_BATCH_MAX: usize = 100;
 
-/// Checks the offsets of one commit.
-pub(crate) fn check(group: &str, offsets: Offsets, at_ms: i64) -> Result<Vec<Change>, GroupError> {
+/// The most that a coordinator can save of a group.
+const STATE_BYTES_MAX: usize = 8 << 20;
+
+/// Checks what a coordinator saves of a group.
+pub(crate) fn check_state(group: &str, state: Option<Bytes>) -> Result<Change, GroupError> {
+    check_name(group)?;
+    match state.as_ref().map(Bytes::len) {
+        Some(bytes) if bytes > STATE_BYTES_MAX => Err(GroupError::State { bytes }),
+        _ => Ok(Change::state(group, state)),
+    }
+}
+
+fn check_name(group: &str) -> Result<(), GroupError> {
     if group.is_empty() || group.len() > STRING_BYTES_MAX {
         return Err(GroupError::Name { bytes: group.len() });
     }
+    Ok(())
+}
+
+/// Checks the offsets of one commit.
+pub(crate) fn check(group: &str, offsets: Offsets, at_ms: i64) -> Result<Vec<Change>, GroupError> {
+    check_name(group)?;
     let change = |(at, offset): (TopicPartition, CommittedOffset)| {
         let bytes = offset.metadata.len();
         if bytes > CommittedOffset::METADATA_BYTES_MAX {
             return Err(GroupError::Metadata { at, bytes });
         }
-        let offset = Some(CommittedOffset { at_ms, ..offset });
-        Ok(Change { group: group.to_owned(), at, offset })
+        Ok(Change::offset(group, at, CommittedOffset { at_ms, ..offset }))
     };
     offsets.into_iter().map(change).collect()
 }
@@ -263,7 +316,7 @@ pub(crate) fn encode(changes: &[Change], now_ms: i64) -> Option<EncodedBatch> {
     let mut builder = BatchBuilder::new();
     for change in changes {
         let key = record::encode_key(change);
-        let value = change.offset.as_ref().map(record::encode_value);
+        let value = record::encode_value(change);
         let pushed = builder.push(Some(&key), value.as_deref(), &[], now_ms);
         debug_assert!(pushed.is_ok(), "checked fields fit a batch");
     }

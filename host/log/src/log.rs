@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::batch::EncodedBatch;
@@ -15,7 +16,7 @@ use crate::identity::{LeaderEpoch, Offset, ProducerId, TopicName, TopicPartition
 use crate::metrics::{Metrics, MetricsSnapshot};
 use crate::open::{OpenError, Parts, internal, open_parts};
 use crate::partition::{
-    AppendError, Appended, DeleteError, Fetched, Isolation, Offsets, Partition, ReadError,
+    AppendError, Appended, DeleteError, EpochEnd, Fetched, Isolation, Offsets, Partition, ReadError,
 };
 use crate::topics::{TopicDescription, TopicError, Topics};
 use crate::transaction::{self, Coordinator, ProducerIds, Transaction, TransactionError};
@@ -75,7 +76,8 @@ impl Log {
         let timeout_ms = config.transaction_timeout_ms;
         let recovered = Coordinator::recover(transactions, &partitions, timeout_ms, now_ms).await?;
         producer_ids.skip_to(recovered.producer_ids_end);
-        let groups = Groups::load(internal(&topics, groups::TOPIC)?)?;
+        let offsets = internal(&topics, groups::TOPIC)?;
+        let groups = Groups::load(offsets, config.internal_bytes_max)?;
         let took_ms = environment.clock.elapsed().saturating_sub(started).as_millis();
         tracing::info!(dir = %dir.display(), partitions = partitions.len(), took_ms, "log opened");
         let core = Core {
@@ -227,6 +229,43 @@ impl Log {
         self.core.topics.leader_epochs(name)
     }
 
+    /// The epoch of the record at `offset`, or that it would have.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownPartition`].
+    pub fn leader_epoch_at(
+        &self,
+        at: &TopicPartition,
+        offset: Offset,
+    ) -> Result<LeaderEpoch, ReadError> {
+        Ok(self.readable(at)?.leader_epoch_at(offset))
+    }
+
+    /// Where the records of `epoch` end, for those who want to know whether what they have
+    /// read is still there. `None` for an epoch that has not begun.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownPartition`].
+    pub fn epoch_end(
+        &self,
+        at: &TopicPartition,
+        epoch: LeaderEpoch,
+    ) -> Result<Option<EpochEnd>, ReadError> {
+        Ok(self.readable(at)?.epoch_end(epoch))
+    }
+
+    /// The first record with the largest timestamp, and that. May wait for the disk.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn offset_of_max_timestamp(
+        &self,
+        at: &TopicPartition,
+        isolation: Isolation,
+    ) -> Result<Option<(Offset, i64)>, ReadError> {
+        self.readable(at)?.offset_of_max_timestamp(isolation)
+    }
+
     /// Wakes when one of the partition's offsets moves.
     ///
     /// # Errors
@@ -264,6 +303,11 @@ impl Log {
         self.core.groups.committed(group)
     }
 
+    /// The offset that `group` has committed in one partition.
+    pub fn committed_at(&self, group: &str, at: &TopicPartition) -> Option<CommittedOffset> {
+        self.core.groups.committed_at(group, at)
+    }
+
     /// The names of all groups that have committed offsets.
     pub fn groups(&self) -> Vec<String> {
         self.core.groups.names()
@@ -284,7 +328,55 @@ impl Log {
         self.change_offsets(groups::check(group, offsets, now_ms)?).await
     }
 
-    /// Forgets all offsets of `group`. Durable on return.
+    /// Forgets what `group` has committed in `partitions`. Durable on return.
+    ///
+    /// # Errors
+    /// [`GroupError`].
+    /// # Cancel safety
+    /// Not cancel safe: the offsets may be forgotten from the next start on.
+    pub async fn delete_offsets(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<(), GroupError> {
+        let forget =
+            self.core.groups.changes_without_offsets(group, |at, _| !partitions.contains(at));
+        self.change_offsets(forget).await
+    }
+
+    /// Forgets what `group` has committed before `before_ms`; says how many offsets those
+    /// were. Durable on return.
+    ///
+    /// When a group's offsets are too old is for its coordinator to say: those of a pipeline
+    /// never are.
+    /// # Errors
+    /// [`GroupError`].
+    /// # Cancel safety
+    /// Not cancel safe: the offsets may be forgotten from the next start on.
+    pub async fn expire_offsets(&self, group: &str, before_ms: i64) -> Result<usize, GroupError> {
+        let forget = self.core.groups.changes_without_offsets(group, |_, it| it.at_ms >= before_ms);
+        let count = forget.len();
+        self.change_offsets(forget).await?;
+        Ok(count)
+    }
+
+    /// Saves what the coordinator wants to remember of `group` (Kafka: `GroupMetadataValue`,
+    /// with its version in front), or forgets it. Durable on return.
+    ///
+    /// # Errors
+    /// [`GroupError`].
+    /// # Cancel safety
+    /// Not cancel safe: it may count from the next start on.
+    pub async fn save_group(&self, group: &str, state: Option<Bytes>) -> Result<(), GroupError> {
+        self.change_offsets(vec![groups::check_state(group, state)?]).await
+    }
+
+    /// What was saved of each group.
+    pub fn saved_groups(&self) -> Vec<(String, Bytes)> {
+        self.core.groups.states()
+    }
+
+    /// Forgets all offsets of `group`, and what was saved of it. Durable on return.
     ///
     /// # Errors
     /// [`GroupError`].
@@ -338,9 +430,11 @@ impl Log {
             let _alone = core.rewrites.write().await;
             core.coordinator.rewrite(core).await?;
         }
-        if is_large(core.groups.partition()) {
+        core.groups.tidy();
+        if core.groups.needs_rewrite() {
             let _alone = core.rewrites.write().await;
-            core.groups.rewrite(core.environment.clock.now_ms()).await?;
+            let now_ms = core.environment.clock.now_ms();
+            core.groups.rewrite(core.config.internal_bytes_max, now_ms).await?;
         }
         Ok(())
     }

@@ -36,6 +36,7 @@ pub(crate) use recovery::Opening;
 pub use recovery::RecoveryError;
 pub use retention::DeleteError;
 pub(crate) use state_file::Durable;
+pub use state_file::EpochEnd;
 
 use crate::config::TopicConfig;
 use crate::disk::DiskFile;
@@ -162,6 +163,16 @@ impl Partition {
 
     pub(crate) fn leader_epoch(&self) -> LeaderEpoch {
         self.state.lock().facts.epoch()
+    }
+
+    pub(crate) fn leader_epoch_at(&self, offset: Offset) -> LeaderEpoch {
+        self.state.lock().facts.epoch_at(offset)
+    }
+
+    /// Where the records of `epoch` end, as far as readers see them.
+    pub(crate) fn epoch_end(&self, epoch: LeaderEpoch) -> Option<EpochEnd> {
+        let state = self.state.lock();
+        state.facts.epoch_end(epoch, state.high_watermark)
     }
 
     /// The bytes in all segments.

@@ -214,8 +214,8 @@ impl Transaction {
         let changes = groups::check(group, offsets, now_ms)?;
         for chunk in changes.chunks(groups::CHANGES_PER_BATCH_MAX) {
             let Some(batch) = groups::encode(chunk, now_ms) else { continue };
-            self.write(self.core.groups.partition().clone(), batch)?;
-            self.entry.add_changes(self.epoch, chunk);
+            let written = self.write(self.core.groups.partition().clone(), batch)?;
+            self.entry.add_changes(self.epoch, chunk, written.base_offset);
         }
         Ok(())
     }

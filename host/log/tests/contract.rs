@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use support::{at, batch, chain, open, read_all, read_as, small_segments, stamped, topic, values};
 use tidemill_log::{
-    CommittedOffset, Environment, Flush, Isolation, Log, LogConfig, Offset, OpenMode, ReadError,
-    TopicConfig, TopicError,
+    CommittedOffset, Environment, EpochEnd, Flush, Isolation, LeaderEpoch, Log, LogConfig, Offset,
+    OpenMode, ReadError, TopicConfig, TopicError,
 };
 
 contract! {
@@ -25,6 +25,8 @@ contract! {
     records_are_deleted_on_request,
     relaxed_topics_answer_at_once,
     watchers_wake,
+    epochs_and_newest_timestamps_are_told,
+    a_relaxed_topic_begins_an_epoch_with_every_start,
 }
 
 async fn files_keep_what_is_written(dir: PathBuf, environment: Environment) {
@@ -298,4 +300,36 @@ async fn watchers_wake(dir: PathBuf, environment: Environment) {
     transaction.commit().await.unwrap();
     assert!(offsets.has_changed().unwrap());
     assert_eq!(offsets.borrow_and_update().last_stable, Offset::new(4));
+}
+
+async fn epochs_and_newest_timestamps_are_told(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
+    assert_eq!(log.offset_of_max_timestamp(&at("t", 0), Isolation::Committed).unwrap(), None);
+    for (value, timestamp_ms) in [("a", 1_000), ("b", 9_000), ("c", 2_000), ("d", 9_000)] {
+        log.append(&at("t", 0), stamped([value], timestamp_ms)).await.unwrap();
+    }
+    let newest = || log.offset_of_max_timestamp(&at("t", 0), Isolation::Committed).unwrap();
+    assert_eq!(newest(), Some((Offset::new(1), 9_000)), "the first of the newest");
+    log.delete_records(&at("t", 0), Offset::new(2)).await.unwrap();
+    assert_eq!(newest(), Some((Offset::new(3), 9_000)));
+    let epoch = LeaderEpoch::new(0);
+    let end = log.epoch_end(&at("t", 0), epoch).unwrap();
+    assert_eq!(end, Some(EpochEnd { epoch, end: Offset::new(4) }));
+    assert_eq!(log.epoch_end(&at("t", 0), LeaderEpoch::new(1)).unwrap(), None);
+    assert_eq!(log.leader_epoch_at(&at("t", 0), Offset::new(3)).unwrap(), epoch);
+}
+
+async fn a_relaxed_topic_begins_an_epoch_with_every_start(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    let config = TopicConfig { flush: Flush::IntervalMs(1_000), ..small_segments(1) };
+    log.create_topic(&topic("r"), config).await.unwrap();
+    log.append(&at("r", 0), batch(["a"])).await.unwrap();
+    log.close().await;
+    drop(log);
+    let log = open(&dir, &environment).await;
+    let first = log.epoch_end(&at("r", 0), LeaderEpoch::new(0)).unwrap().unwrap();
+    assert_eq!(first.end, Offset::new(1));
+    assert!(log.leader_epoch(&at("r", 0)).unwrap() > LeaderEpoch::new(0));
+    assert_eq!(read_all(&log, &at("r", 0)), [(0, "a".into())]);
 }

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use support::{at, batch, open, read_all, read_as, small_segments, topic};
 use tidemill_log::{
-    AppendError, CommittedOffset, Environment, Isolation, Log, LogConfig, Offset, ProducerEpoch,
-    ProducerId, Sequence, TransactionError,
+    AppendError, CommittedOffset, Environment, Isolation, LeaderEpoch, Log, LogConfig, Offset,
+    ProducerEpoch, ProducerId, Sequence, TransactionError,
 };
 
 contract! {
@@ -21,6 +21,7 @@ contract! {
     a_restart_aborts_what_was_open,
     producers_are_idempotent,
     group_offsets_survive,
+    groups_are_saved_expired_and_forgotten,
     internal_topics_stay_small,
 }
 
@@ -197,6 +198,34 @@ async fn group_offsets_survive(dir: PathBuf, environment: Environment) {
     assert_eq!((committed[1].1.offset.get(), committed[1].1.metadata.as_str()), (18, "m18"));
     let nameless = log.commit_offsets("", vec![]).await.unwrap_err();
     assert_eq!(nameless.to_string(), "a group's name of 0 bytes; 1 to 32767 are allowed");
+}
+
+async fn groups_are_saved_expired_and_forgotten(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    let offset = |number: i64| {
+        let committed = CommittedOffset::new(Offset::new(number), "m");
+        CommittedOffset { leader_epoch: Some(LeaderEpoch::new(3)), ..committed }
+    };
+    log.save_group("g", Some("members".into())).await.unwrap();
+    log.save_group("h", Some("nobody".into())).await.unwrap();
+    let offsets = (0..3).map(|partition| (at("t", partition), offset(7))).collect();
+    log.commit_offsets("g", offsets).await.unwrap();
+    let known = log.committed_at("g", &at("t", 1)).unwrap();
+    assert_eq!(CommittedOffset { at_ms: 0, ..known.clone() }, offset(7));
+    log.delete_offsets("g", &[at("t", 1), at("u", 0)]).await.unwrap();
+    log.delete_group("h").await.unwrap();
+    log.maintain().await;
+    drop(log);
+    let log = open(&dir, &environment).await;
+    assert_eq!(log.saved_groups(), [("g".into(), "members".into())]);
+    let left: Vec<_> = log.committed("g").into_iter().map(|(at, _)| at).collect();
+    assert_eq!(left, [at("t", 0), at("t", 2)]);
+    assert_eq!(log.expire_offsets("g", known.at_ms).await.unwrap(), 0);
+    assert_eq!(log.expire_offsets("g", i64::MAX).await.unwrap(), 2);
+    log.maintain().await;
+    assert_eq!((log.groups().len(), log.saved_groups().len()), (0, 1));
+    let large = log.save_group("g", Some(vec![0; 9 << 20].into())).await.unwrap_err();
+    assert_eq!(large.hint(), "let fewer members join the group");
 }
 
 async fn internal_topics_stay_small(dir: PathBuf, environment: Environment) {

@@ -1,27 +1,46 @@
-//! The records of `__consumer_offsets`, in Kafka's format: key version 1, value version 3.
+//! The records of `__consumer_offsets`, in Kafka's format: offsets have key version 1 and value
+//! version 3; a group's state has key version 2, and the value that its coordinator gave.
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 
-use super::{Change, CommittedOffset};
+use super::{Change, CommittedOffset, Kind};
 use crate::batch::{Batch, Record};
 use crate::fields::{Fields, put_string};
 use crate::identity::{LeaderEpoch, Offset, PartitionId, TopicName, TopicPartition};
 
-const KEY_VERSION: i16 = 1;
+/// The largest key version of an offset: 0 and 1 have the same fields.
+const OFFSET_KEY_VERSION: i16 = 1;
+const STATE_KEY_VERSION: i16 = 2;
 const VALUE_VERSION: i16 = 3;
 /// Stands for an unknown leader epoch.
 const NO_EPOCH: i32 = -1;
 
 pub(super) fn encode_key(change: &Change) -> Vec<u8> {
     let mut out = Vec::new();
-    out.put_i16(KEY_VERSION);
-    put_string(&mut out, &change.group);
-    put_string(&mut out, change.at.topic.as_str());
-    out.put_i32(change.at.partition.get().cast_signed());
+    match &change.kind {
+        Kind::Offset { at, .. } => {
+            out.put_i16(OFFSET_KEY_VERSION);
+            put_string(&mut out, &change.group);
+            put_string(&mut out, at.topic.as_str());
+            out.put_i32(at.partition.get().cast_signed());
+        }
+        Kind::State(_) => {
+            out.put_i16(STATE_KEY_VERSION);
+            put_string(&mut out, &change.group);
+        }
+    }
     out
 }
 
-pub(super) fn encode_value(committed: &CommittedOffset) -> Vec<u8> {
+/// The value; `None` where something is forgotten.
+pub(super) fn encode_value(change: &Change) -> Option<Vec<u8>> {
+    match &change.kind {
+        Kind::Offset { offset, .. } => offset.as_ref().map(encode_offset),
+        Kind::State(state) => state.as_ref().map(|state| state.to_vec()),
+    }
+}
+
+fn encode_offset(committed: &CommittedOffset) -> Vec<u8> {
     let mut out = Vec::new();
     out.put_i16(VALUE_VERSION);
     out.put_i64(committed.offset.get());
@@ -31,7 +50,7 @@ pub(super) fn encode_value(committed: &CommittedOffset) -> Vec<u8> {
     out
 }
 
-/// The changes in a batch. Records of other kinds, such as Kafka's group metadata, are left out.
+/// The changes in a batch. Records of other kinds are left out.
 pub(super) fn decode_batch(batch: &Batch<'_>) -> Vec<Change> {
     let Ok(records) = batch.records() else { return Vec::new() };
     records.flatten().filter_map(|record| decode(&record)).collect()
@@ -39,18 +58,23 @@ pub(super) fn decode_batch(batch: &Batch<'_>) -> Vec<Change> {
 
 fn decode(record: &Record<'_>) -> Option<Change> {
     let mut key = Fields(record.key?);
-    if key.i16()? > KEY_VERSION {
-        return None;
-    }
+    let version = key.i16()?;
     let group = key.string()?.to_owned();
-    let topic = TopicName::new(key.string()?).ok()?;
-    let partition = PartitionId::new(u32::try_from(key.i32()?).ok()?);
-    let at = TopicPartition::new(topic, partition);
-    let offset = match record.value {
-        Some(value) => Some(decode_value(value)?),
-        None => None,
+    let kind = match version {
+        0..=OFFSET_KEY_VERSION => {
+            let topic = TopicName::new(key.string()?).ok()?;
+            let partition = PartitionId::new(u32::try_from(key.i32()?).ok()?);
+            let at = TopicPartition::new(topic, partition);
+            let offset = match record.value {
+                Some(value) => Some(decode_value(value)?),
+                None => None,
+            };
+            Kind::Offset { at, offset }
+        }
+        STATE_KEY_VERSION => Kind::State(record.value.map(Bytes::copy_from_slice)),
+        _ => return None,
     };
-    Some(Change { group, at, offset })
+    Some(Change { group, kind })
 }
 
 fn decode_value(value: &[u8]) -> Option<CommittedOffset> {
@@ -73,7 +97,7 @@ mod tests {
     fn change(offset: Option<CommittedOffset>) -> Change {
         let topic = TopicName::new("access-log").unwrap();
         let at = TopicPartition::new(topic, PartitionId::new(3));
-        Change { group: "page-latency".into(), at, offset }
+        Change { group: "page-latency".into(), kind: Kind::Offset { at, offset } }
     }
 
     #[test]
@@ -81,7 +105,8 @@ mod tests {
         let mut offset = CommittedOffset::new(Offset::new(42), "state/manifest/7");
         offset.leader_epoch = Some(LeaderEpoch::new(2));
         offset.at_ms = 1_700_000_000_000;
-        let changes = [change(Some(offset)), change(None)];
+        let state = Change::state("page-latency", Some(Bytes::from_static(b"members")));
+        let changes = [change(Some(offset)), change(None), state, Change::state("g", None)];
         let batch = super::super::encode(&changes, 0).unwrap();
         assert_eq!(decode_batch(&batch.as_batch().unwrap()), changes);
     }

@@ -137,6 +137,41 @@ impl Partition {
         }
     }
 
+    /// The first record with the largest timestamp, and that.
+    pub(crate) fn offset_of_max_timestamp(
+        &self,
+        isolation: Isolation,
+    ) -> Result<Option<(Offset, i64)>, ReadError> {
+        let max_ms = {
+            let state = self.state.lock();
+            let closed = state.segments.iter().map(|segment| segment.max_timestamp_ms).max();
+            closed.unwrap_or(i64::MIN).max(state.active.index.max_timestamp_ms())
+        };
+        // What is not stable yet, or was cut off a segment's front, may be the newest.
+        match self.offset_for_timestamp(max_ms, isolation)? {
+            Some(found) => Ok(Some(found)),
+            None => self.newest_by_reading(isolation),
+        }
+    }
+
+    fn newest_by_reading(&self, isolation: Isolation) -> Result<Option<(Offset, i64)>, ReadError> {
+        let mut from = self.offsets().log_start;
+        let mut newest: Option<(Offset, i64)> = None;
+        loop {
+            let fetched = self.read(from, 1 << 20, isolation)?;
+            if fetched.bytes.is_empty() {
+                return Ok(newest);
+            }
+            for batch in Batches::new(&fetched.bytes).flatten() {
+                let max_ms = batch.header().max_timestamp_ms;
+                if newest.is_none_or(|(_, newest_ms)| newest_ms < max_ms) {
+                    newest = first_at_or_after(batch.bytes(), max_ms, from).or(newest);
+                }
+            }
+            from = fetched.next;
+        }
+    }
+
     /// Where to look for `timestamp_ms`; `None` where every record is older.
     fn segment_for_time(&self, timestamp_ms: i64) -> Option<Offset> {
         let state = self.state.lock();

@@ -15,7 +15,7 @@ use super::listing::{Listing, sort_files};
 use super::sync::SyncGate;
 use super::{Durable, Health, Mark, Offsets, Partition, Producers, State};
 use crate::batch::ControlKind;
-use crate::config::TopicConfig;
+use crate::config::{Flush, TopicConfig};
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::environment::Environment;
 use crate::framed::FrameError;
@@ -136,6 +136,10 @@ impl Partition {
         if let Some(cut) = &cut {
             opening.metrics.truncated();
             opening.cut_off(cut, &bases, &mut facts)?;
+        } else if matches!(opening.config.flush, Flush::IntervalMs(_)) {
+            // Readers may have seen records that went without a trace.
+            facts.bump_epoch(chain.next);
+            facts.write(disk, dir).map_err(disk_error("write", &Durable::path(dir)))?;
         }
         let partition = opening.assemble(chain, facts, mark)?;
         partition.settle(cut.is_some())?;

@@ -85,8 +85,9 @@ impl DeleteError {
 impl Partition {
     /// Applies retention, syncs what is overdue, closes files that nobody reads.
     pub(crate) async fn maintain(self: &Arc<Self>, producer_expiry_ms: u64) {
-        if let Flush::IntervalMs(interval) = self.config().flush {
-            self.sync_when_due(interval);
+        match self.config().flush {
+            Flush::IntervalMs(interval) => self.sync_when_due(interval),
+            Flush::Always => self.sync_leftovers(),
         }
         let now_ms = self.environment.clock.now_ms();
         if let Err(error) = self.apply_retention(now_ms).await {
@@ -102,6 +103,17 @@ impl Partition {
             partition.state.lock().segments.iter().for_each(|segment| segment.rest());
         };
         self.environment.blocking.start(work).await;
+    }
+
+    /// Syncs what nobody waits for: markers, and what was written while the topic was relaxed.
+    fn sync_leftovers(self: &Arc<Self>) {
+        let (durable, end) = {
+            let state = self.state.lock();
+            (state.durable, state.end)
+        };
+        if durable < end {
+            self.sync_when_due(0);
+        }
     }
 
     async fn apply_retention(self: &Arc<Self>, now_ms: i64) -> Result<(), DeleteError> {
@@ -146,6 +158,8 @@ impl Partition {
             return Ok(());
         }
         facts.log_start = start;
+        let first = self.state.lock().first_base(start);
+        facts.forget_epochs_before(first);
         facts.write(&*self.environment.disk, &self.dir)?;
         let gone = {
             let mut state = self.state.lock();
@@ -209,6 +223,14 @@ impl Partition {
         if let Err(error) = synced {
             tracing::warn!(partition = %self.at, %error, "durable mark not synced");
         }
+    }
+}
+
+impl State {
+    /// Where the first segment begins once everything before `start` is gone.
+    fn first_base(&self, start: Offset) -> Offset {
+        let kept = self.segments.iter().find(|segment| segment.next > start);
+        kept.map_or(self.active.base, |segment| segment.base)
     }
 }
 

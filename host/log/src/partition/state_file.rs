@@ -18,14 +18,23 @@ pub(crate) struct EpochStart {
     pub start: Offset,
 }
 
+/// Where the records of a leader epoch end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochEnd {
+    /// The epoch asked for; where it has no records, the last one before it that has.
+    pub epoch: LeaderEpoch,
+    /// The offset after its last record.
+    pub end: Offset,
+}
+
 /// The durable facts of a partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Durable {
     /// Records before it are deleted, whether their files are gone yet or not.
     pub log_start: Offset,
-    /// Ascending in both fields; never empty. All are kept: there is one for each torn tail,
-    /// and the first segment may begin before `log_start`.
+    /// Ascending in both fields; never empty. Those whose records are deleted are forgotten, as
+    /// far as their segments are: the first one may begin before `log_start`.
     pub epochs: Vec<EpochStart>,
 }
 
@@ -45,6 +54,24 @@ impl Durable {
         let after = self.epochs.partition_point(|entry| entry.start <= offset);
         let entry = after.checked_sub(1).and_then(|index| self.epochs.get(index));
         entry.map_or(LeaderEpoch::new(0), |entry| entry.epoch)
+    }
+
+    /// Where the records of `epoch` end, if the log ends at `log_end`; `None` for an epoch that
+    /// has not begun.
+    pub(crate) fn epoch_end(&self, epoch: LeaderEpoch, log_end: Offset) -> Option<EpochEnd> {
+        if epoch > self.epoch() {
+            return None;
+        }
+        let after = self.epochs.partition_point(|entry| entry.epoch <= epoch);
+        let end = self.epochs.get(after).map_or(log_end, |next| next.start.min(log_end));
+        let holder = after.checked_sub(1).and_then(|index| self.epochs.get(index));
+        Some(EpochEnd { epoch: holder.map_or(epoch, |holder| holder.epoch), end })
+    }
+
+    /// Forgets the epochs that ended at or before `first`, where the first segment begins.
+    pub(crate) fn forget_epochs_before(&mut self, first: Offset) {
+        let after = self.epochs.partition_point(|entry| entry.start <= first);
+        self.epochs.drain(..after.saturating_sub(1));
     }
 
     /// Begins a new epoch at `start`; those that began there or later had no record to keep.
@@ -87,5 +114,19 @@ mod tests {
         durable.bump_epoch(Offset::new(20));
         let at = |offset| durable.epoch_at(Offset::new(offset)).get();
         assert_eq!([at(0), at(9), at(10), at(19), at(20), at(99)], [0, 0, 2, 2, 3, 3]);
+        let end = |epoch| {
+            let end = durable.epoch_end(LeaderEpoch::new(epoch), Offset::new(25));
+            end.map(|end| (end.epoch.get(), end.end.get()))
+        };
+        assert_eq!(end(-1), Some((-1, 0)));
+        assert_eq!(end(0), Some((0, 10)));
+        assert_eq!(end(1), Some((0, 10)), "an epoch that has no records");
+        assert_eq!([end(2), end(3), end(4)], [Some((2, 20)), Some((3, 25)), None]);
+        durable.forget_epochs_before(Offset::new(9));
+        assert_eq!(durable.epochs.len(), 3);
+        durable.forget_epochs_before(Offset::new(19));
+        assert_eq!(durable.epochs.first().map(|first| first.epoch.get()), Some(2));
+        durable.forget_epochs_before(Offset::new(99));
+        assert_eq!(durable.epoch().get(), 3);
     }
 }

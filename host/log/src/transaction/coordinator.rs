@@ -10,7 +10,7 @@ use super::record::{self, Status, Step};
 use super::{Committed, Transaction, TransactionError};
 use crate::batch::ControlKind;
 use crate::fields::STRING_BYTES_MAX;
-use crate::groups::Change;
+use crate::groups::{Change, Written};
 use crate::identity::{Offset, ProducerEpoch, ProducerId, TopicPartition};
 use crate::log::Core;
 use crate::partition::{AppendError, Partition};
@@ -66,7 +66,7 @@ pub(super) struct Open {
     pub since_ms: i64,
     pub partitions: BTreeMap<TopicPartition, Arc<Partition>>,
     /// Offsets that count with the commit.
-    pub changes: Vec<Change>,
+    pub changes: Vec<Written>,
 }
 
 impl Entry {
@@ -93,14 +93,14 @@ impl Entry {
         }
     }
 
-    /// Notes offsets that the transaction of `epoch` has written.
-    pub(super) fn add_changes(&self, epoch: ProducerEpoch, changes: &[Change]) {
+    /// Notes offsets that the transaction of `epoch` has written at `log_offset`.
+    pub(super) fn add_changes(&self, epoch: ProducerEpoch, changes: &[Change], log_offset: Offset) {
         let mut holder = self.holder.lock();
         if holder.epoch != epoch {
             return;
         }
         if let Phase::Open(open) = &mut holder.phase {
-            open.changes.extend_from_slice(changes);
+            open.changes.extend(changes.iter().map(|change| (change.clone(), log_offset)));
         }
     }
 
@@ -289,8 +289,8 @@ impl Coordinator {
         };
         let written = write_markers(open, marked, ControlKind::Commit, producer_id, epoch);
         let offsets = core.groups.partition().at();
-        if let Some((_, end)) = marked.iter().find(|(partition, _)| partition.at() == offsets) {
-            core.groups.apply(std::mem::take(&mut open.changes), *end);
+        if has_marker(marked, offsets) {
+            core.groups.apply(std::mem::take(&mut open.changes));
         }
         if let (Some(error), true) = (&written.error, written.is_partial) {
             // It stays committed: `maintain`, or the next start, writes what is missing.
