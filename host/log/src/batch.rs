@@ -6,9 +6,12 @@
 mod header;
 mod varint;
 
+mod compression;
+
 mod builder;
 mod control;
 mod encoded;
+mod reader;
 mod record_headers;
 mod records;
 
@@ -21,5 +24,6 @@ pub use encoded::EncodedBatch;
 pub(crate) use header::check_crc;
 pub use header::{Attributes, BatchError, Codec, HEADER_BYTES, Header};
 pub use partitioner::{murmur2, partition_for_key};
+pub use reader::RecordReader;
 pub use record_headers::{HeaderIter, RecordHeader};
 pub use records::{Batch, Batches, Record, Records};

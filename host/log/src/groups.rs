@@ -156,7 +156,7 @@ impl Groups {
             from = fetched.next;
         }
         table.tidy(from);
-        let rewrite_bytes = AtomicU64::new(bytes_max.max(2 * partition.bytes()));
+        let rewrite_bytes = AtomicU64::new(bytes_max);
         Ok(Self { partition, table: Mutex::new(table), settled: Mutex::new(from), rewrite_bytes })
     }
 
@@ -208,13 +208,13 @@ impl Groups {
         self.table.lock().without_group(group)
     }
 
-    /// The changes that forget those of `group`'s offsets that are not `wanted`.
+    /// The changes that forget `group`'s offsets for `partitions`.
     pub(crate) fn changes_without_offsets(
         &self,
         group: &str,
-        wanted: impl Fn(&TopicPartition, &CommittedOffset) -> bool,
+        partitions: &[TopicPartition],
     ) -> Vec<Change> {
-        self.table.lock().without_offsets(group, wanted)
+        self.table.lock().without_offsets(group, partitions)
     }
 
     /// Appends plain changes durably and takes them into account.
@@ -248,10 +248,12 @@ impl Groups {
     pub(crate) async fn rewrite(&self, bytes_max: u64, now_ms: i64) -> Result<(), DeleteError> {
         let start = self.partition.end();
         let snapshot = self.table.lock().snapshot();
+        let before = self.partition.bytes();
         self.commit(snapshot, now_ms).await?;
+        let counted = self.partition.bytes() - before;
         self.partition.forget_before(start).await?;
-        // Twice what counts, so that the work stays proportional to what is committed.
-        let bytes = bytes_max.max(2 * self.partition.bytes());
+        // A multiple of what counts, so that the work stays proportional to what is committed.
+        let bytes = bytes_max.max(4 * counted);
         self.rewrite_bytes.store(bytes, Ordering::Relaxed);
         Ok(())
     }

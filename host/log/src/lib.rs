@@ -42,8 +42,8 @@ pub mod simulation;
 
 pub use batch::{
     Attributes, Batch, BatchBuilder, BatchError, Batches, BuildError, Codec, ControlKind,
-    EncodedBatch, HEADER_BYTES, Header, HeaderIter, Record, RecordHeader, Records, murmur2,
-    partition_for_key,
+    EncodedBatch, HEADER_BYTES, Header, HeaderIter, Record, RecordHeader, RecordReader, Records,
+    murmur2, partition_for_key,
 };
 pub use clock::{Clock, RealClock};
 pub use config::{ConfigError, Flush, LogConfig, TimestampType, TopicConfig};

@@ -328,36 +328,25 @@ impl Log {
         self.change_offsets(groups::check(group, offsets, now_ms)?).await
     }
 
-    /// Forgets what `group` has committed in `partitions`. Durable on return.
-    ///
-    /// # Errors
-    /// [`GroupError`].
-    /// # Cancel safety
-    /// Not cancel safe: the offsets may be forgotten from the next start on.
-    pub async fn delete_offsets(
-        &self,
-        group: &str,
-        partitions: &[TopicPartition],
-    ) -> Result<(), GroupError> {
-        let forget =
-            self.core.groups.changes_without_offsets(group, |at, _| !partitions.contains(at));
-        self.change_offsets(forget).await
+    /// The partitions for which a transaction that is not over has offsets of `group`.
+    pub fn pending_offsets(&self, group: &str) -> Vec<TopicPartition> {
+        self.core.coordinator.pending_offsets(group)
     }
 
-    /// Forgets what `group` has committed before `before_ms`; says how many offsets those
-    /// were. Durable on return.
+    /// Forgets what `group` has committed in `partitions`. Durable on return.
     ///
-    /// When a group's offsets are too old is for its coordinator to say: those of a pipeline
+    /// When offsets are too old is for the group's coordinator to say: those of a pipeline
     /// never are.
     /// # Errors
     /// [`GroupError`].
     /// # Cancel safety
     /// Not cancel safe: the offsets may be forgotten from the next start on.
-    pub async fn expire_offsets(&self, group: &str, before_ms: i64) -> Result<usize, GroupError> {
-        let forget = self.core.groups.changes_without_offsets(group, |_, it| it.at_ms >= before_ms);
-        let count = forget.len();
-        self.change_offsets(forget).await?;
-        Ok(count)
+    pub async fn forget_offsets(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<(), GroupError> {
+        self.change_offsets(self.core.groups.changes_without_offsets(group, partitions)).await
     }
 
     /// Saves what the coordinator wants to remember of `group` (Kafka: `GroupMetadataValue`,

@@ -202,7 +202,7 @@ impl Topics {
 
     fn open_all(&self, found: Vec<Found>, threads_max: usize) -> Result<(), RecoveryError> {
         for Found { name, stored: (id, config) } in found {
-            let partitions = self.open_partitions(&name, &config, threads_max)?;
+            let partitions = self.open_partitions(&name, &config, threads_max, false)?;
             let topic = Topic { id, config: Arc::new(config), partitions };
             self.by_name.write().insert(name, topic);
         }
@@ -214,6 +214,7 @@ impl Topics {
         name: &TopicName,
         config: &TopicConfig,
         threads_max: usize,
+        is_new: bool,
     ) -> Result<Vec<Arc<Partition>>, RecoveryError> {
         let config = Arc::new(config.clone());
         let opening = |index: u32| Opening {
@@ -222,6 +223,7 @@ impl Topics {
             environment: self.environment.clone(),
             metrics: self.metrics.clone(),
             config: config.clone(),
+            is_new,
         };
         let all: Vec<u32> = (0..config.partitions).collect();
         if threads_max <= 1 {
@@ -261,7 +263,7 @@ impl Topics {
         let id = self.new_id();
         self.lay_out(name, id, config).map_err(disk_error("create", name))?;
         let partitions = self
-            .open_partitions(name, config, 1)
+            .open_partitions(name, config, 1, true)
             .map_err(|source| TopicError::Open { name: name.clone(), source })?;
         let topic = Topic { id, config: Arc::new(config.clone()), partitions };
         self.by_name.write().insert(name.clone(), topic);

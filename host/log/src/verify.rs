@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::batch::{Batch, ControlKind};
+use crate::batch::{Batch, ControlKind, RecordReader};
 use crate::disk::{Disk, OpenMode};
 use crate::dump::DumpError;
 use crate::environment::Environment;
@@ -125,10 +125,11 @@ impl Verified {
         let file = disk.open(&path, OpenMode::Read).map_err(failed)?;
         self.segments += 1;
         let mut malformed = Vec::new();
+        let mut reader = RecordReader::default();
         let mut visit = |batch: &Batch<'_>, position: u64| {
             self.batches += 1;
             self.records += u64::from(batch.header().record_count.unsigned_abs());
-            if let Some(what) = malformed_record(batch) {
+            if let Some(what) = malformed_record(batch, &mut reader) {
                 malformed.push((position, what));
             }
         };
@@ -190,11 +191,13 @@ impl Verified {
 }
 
 /// What is wrong with a batch whose checksum is right.
-fn malformed_record(batch: &Batch<'_>) -> Option<String> {
+fn malformed_record(batch: &Batch<'_>, reader: &mut RecordReader) -> Option<String> {
     if batch.header().attributes.is_control() && ControlKind::of(batch).is_none() {
         return Some("a control batch of an unknown kind".into());
     }
-    // Compressed batches are taken at their checksum's word.
-    let mut records = batch.records().ok()?;
-    records.find_map(Result::err).map(|error| error.to_string())
+    let found = match reader.records(batch) {
+        Ok(mut records) => records.find_map(Result::err),
+        Err(error) => Some(error),
+    };
+    found.map(|error| error.to_string())
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use support::{batch, stamped};
 use tidemill_log::{
-    Batch, BatchBuilder, BatchError, Batches, BuildError, EncodedBatch, HEADER_BYTES, HeaderIter,
-    Offset, ProducerEpoch, ProducerId, Sequence,
+    Batch, BatchBuilder, BatchError, Batches, BuildError, Codec, EncodedBatch, HEADER_BYTES,
+    HeaderIter, Offset, ProducerEpoch, ProducerId, RecordReader, Sequence,
 };
 
 #[derive(Clone, Debug)]
@@ -79,7 +79,8 @@ fn exhaust(bytes: &[u8]) -> usize {
     for batch in Batches::new(bytes) {
         let Ok(batch) = batch else { break };
         let _ = batch.verify();
-        let Ok(records) = batch.records() else { continue };
+        let mut reader = RecordReader::with_limit(1 << 20);
+        let Ok(records) = reader.records(&batch) else { continue };
         for record in records.flatten() {
             count += 1;
             for header in HeaderIter::new(record.headers) {
@@ -182,7 +183,9 @@ fn each_refusal_says_why() {
         let crc = crc32c::crc32c(&changed[21..]);
         changed[17..21].copy_from_slice(&crc.to_be_bytes());
         EncodedBatch::parse(changed.into()).map(|batch| {
-            let mut records = batch.as_batch().unwrap().records()?;
+            let parsed = batch.as_batch().unwrap();
+            let mut reader = RecordReader::default();
+            let mut records = reader.records(&parsed)?;
             records.find_map(Result::err).map_or(Ok(()), Err)
         })
     };
@@ -208,7 +211,7 @@ fn each_refusal_says_why() {
             "the batch claims a length of -1 bytes",
             "the batch claims a length of 48 bytes",
             "the batch is cut off: 2147483659 bytes are needed, 72 are there",
-            "the batch is compressed with zstd, which is not supported yet",
+            "the records of the batch cannot be unpacked with zstd: Unknown frame descriptor",
             "the batch is compressed with the unknown codec 7",
             "the batch claims 1 records with a last offset delta of 5",
             "the batch claims -1 records with a last offset delta of 0",
@@ -230,6 +233,34 @@ fn stamping_keeps_the_checksum_right() {
     assert_eq!(header.producer_id, ProducerId::new(9));
     assert_eq!(header.producer_epoch, ProducerEpoch::new(3));
     assert_eq!(header.last_sequence(), Sequence::new(71));
+}
+
+#[test]
+fn compressed_batches_keep_everything() {
+    let records = [
+        Plain { key: None, value: Some(vec![7; 5_000]), headers: vec![], timestamp_ms: 1 },
+        Plain {
+            key: Some(b"k".to_vec()),
+            value: None,
+            headers: vec![(b"h".to_vec(), Some(b"v".to_vec())), (b"h".to_vec(), None)],
+            timestamp_ms: 2,
+        },
+    ];
+    let plain = build(&records);
+    for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+        let packed = plain.clone().compressed(codec).unwrap();
+        assert!(packed.bytes().len() < 600, "{codec}");
+        let parsed = EncodedBatch::parse(Bytes::copy_from_slice(packed.bytes())).unwrap();
+        let batch = parsed.as_batch().unwrap();
+        assert_eq!(batch.records().unwrap_err(), BatchError::Compressed { codec });
+        let mut reader = RecordReader::default();
+        let read: Vec<_> = reader.records(&batch).unwrap().map(Result::unwrap).collect();
+        let expected = plain.as_batch().unwrap();
+        assert_eq!(read, expected.records().unwrap().map(Result::unwrap).collect::<Vec<_>>());
+        let refused = RecordReader::with_limit(4_000).records(&batch).unwrap_err();
+        assert!(refused.to_string().ends_with("unpack to more than the 4000 that are allowed"));
+        assert_eq!(refused.hint(), "send smaller batches (batch.size in a Java producer)");
+    }
 }
 
 #[test]

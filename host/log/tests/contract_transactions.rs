@@ -21,7 +21,7 @@ contract! {
     a_restart_aborts_what_was_open,
     producers_are_idempotent,
     group_offsets_survive,
-    groups_are_saved_expired_and_forgotten,
+    groups_are_saved_and_forgotten,
     internal_topics_stay_small,
 }
 
@@ -200,7 +200,7 @@ async fn group_offsets_survive(dir: PathBuf, environment: Environment) {
     assert_eq!(nameless.to_string(), "a group's name of 0 bytes; 1 to 32767 are allowed");
 }
 
-async fn groups_are_saved_expired_and_forgotten(dir: PathBuf, environment: Environment) {
+async fn groups_are_saved_and_forgotten(dir: PathBuf, environment: Environment) {
     let log = open(&dir, &environment).await;
     let offset = |number: i64| {
         let committed = CommittedOffset::new(Offset::new(number), "m");
@@ -212,7 +212,12 @@ async fn groups_are_saved_expired_and_forgotten(dir: PathBuf, environment: Envir
     log.commit_offsets("g", offsets).await.unwrap();
     let known = log.committed_at("g", &at("t", 1)).unwrap();
     assert_eq!(CommittedOffset { at_ms: 0, ..known.clone() }, offset(7));
-    log.delete_offsets("g", &[at("t", 1), at("u", 0)]).await.unwrap();
+    log.forget_offsets("g", &[at("t", 1), at("u", 0)]).await.unwrap();
+    let mut transaction = log.begin("x").await.unwrap();
+    transaction.commit_offsets("g", vec![(at("t", 5), offset(1))]).await.unwrap();
+    assert_eq!(log.pending_offsets("g"), [at("t", 5)]);
+    transaction.abort().await.unwrap();
+    assert!(log.pending_offsets("g").is_empty() && log.committed_at("g", &at("t", 5)).is_none());
     log.delete_group("h").await.unwrap();
     log.maintain().await;
     drop(log);
@@ -220,8 +225,8 @@ async fn groups_are_saved_expired_and_forgotten(dir: PathBuf, environment: Envir
     assert_eq!(log.saved_groups(), [("g".into(), "members".into())]);
     let left: Vec<_> = log.committed("g").into_iter().map(|(at, _)| at).collect();
     assert_eq!(left, [at("t", 0), at("t", 2)]);
-    assert_eq!(log.expire_offsets("g", known.at_ms).await.unwrap(), 0);
-    assert_eq!(log.expire_offsets("g", i64::MAX).await.unwrap(), 2);
+    log.forget_offsets("g", &left).await.unwrap();
+    log.maintain().await;
     log.maintain().await;
     assert_eq!((log.groups().len(), log.saved_groups().len()), (0, 1));
     let large = log.save_group("g", Some(vec![0; 9 << 20].into())).await.unwrap_err();

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use tidemill_log::Batches;
+use tidemill_log::{Batches, RecordReader};
 use tidemill_plugin::{Batch, BatchRef};
 
 use super::chain::{Chain, TaskError, TaskOutput};
@@ -44,13 +44,14 @@ pub fn run_source(
     let targets = &graph.sources[slice.source].targets;
     let mut chain = Chain::new(graph, plan, pipeline, task, slice.at.partition, input.clone());
     let mut columns = Columns::default();
+    let mut reader = RecordReader::default();
     let mut records = 0;
     let damaged = |source| TaskError::Damaged { input: input.clone(), source };
     for bytes in &slice.batches {
         for batch in Batches::new(bytes) {
             let batch = batch.map_err(damaged)?;
             batch.verify().map_err(damaged)?;
-            for record in batch.records().map_err(damaged)? {
+            for record in reader.records(&batch).map_err(damaged)? {
                 let record = record.map_err(damaged)?;
                 if !slice.offsets.contains(&record.offset.get()) {
                     continue;

@@ -17,8 +17,8 @@ use tidemill_engine::sinks::FileSinks;
 use tidemill_engine::spec::PipelineSpec;
 use tidemill_log::simulation::Simulation;
 use tidemill_log::{
-    BatchBuilder, Blocking, Isolation, Log, LogConfig, Offset, PartitionId, TopicConfig, TopicName,
-    TopicPartition,
+    BatchBuilder, Blocking, Codec, Isolation, Log, LogConfig, Offset, PartitionId, RecordReader,
+    TopicConfig, TopicName, TopicPartition,
 };
 use tidemill_plugin::{Grants, Plugin, Runtime, RuntimeConfig};
 use uuid::Uuid;
@@ -105,14 +105,17 @@ impl World {
     /// Appends rows to a partition, a few in each record batch.
     pub async fn produce(&self, topic: &str, partition: u32, rows: &[Row]) {
         let at = place(topic, partition);
-        for rows in rows.chunks(7) {
+        // Whether and how a client compresses makes no difference.
+        let codecs = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+        for (rows, codec) in rows.chunks(7).zip(codecs.into_iter().cycle()) {
             let mut batch = BatchBuilder::new();
             for row in rows {
                 batch
                     .push(row.key.as_deref(), row.value.as_deref(), &row.headers, row.timestamp)
                     .expect("a small row");
             }
-            self.log.append(&at, batch.finish().expect("rows")).await.expect("append");
+            let batch = batch.finish().expect("rows").compressed(codec).expect("a codec");
+            self.log.append(&at, batch).await.expect("append");
         }
     }
 
@@ -161,7 +164,8 @@ impl World {
         while from < self.log.offsets(&at).expect("offsets").last_stable {
             let fetched = self.log.read(&at, from, 1 << 20, Isolation::Committed).expect("read");
             for batch in fetched.batches() {
-                for record in batch.expect("batch").records().expect("records") {
+                let batch = batch.expect("batch");
+                for record in RecordReader::default().records(&batch).expect("records") {
                     let record = record.expect("record");
                     rows.push(Row {
                         key: record.key.map(<[u8]>::to_vec),

@@ -2,7 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::header::{Attributes, BatchError, CRC_START, Header, at, check_crc};
+use super::compression::pack;
+use super::header::{
+    Attributes, BatchError, CRC_START, Codec, HEADER_BYTES, Header, LENGTH_OVERHEAD, at, check_crc,
+};
 use super::records::Batch;
 use crate::identity::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
 
@@ -64,6 +67,28 @@ impl EncodedBatch {
     /// Never for a batch that this type made; the signature is that of the parser.
     pub fn as_batch(&self) -> Result<Batch<'_>, BatchError> {
         Batch::parse_front(&self.bytes)
+    }
+
+    /// The same records, compressed with `codec` as Kafka's clients do it.
+    ///
+    /// # Errors
+    /// [`BatchError::Compressed`] where they are compressed already, and [`BatchError::Packed`]
+    /// where the codec fails.
+    pub fn compressed(self, codec: Codec) -> Result<Self, BatchError> {
+        let packed = |error: std::io::Error| BatchError::Packed { codec, what: error.to_string() };
+        match self.header.attributes.codec()? {
+            Codec::None => {}
+            codec => return Err(BatchError::Compressed { codec }),
+        }
+        let (header, records) = self.bytes.split_at(HEADER_BYTES);
+        let mut bytes = BytesMut::from(header);
+        bytes.extend_from_slice(&pack(codec, records).map_err(packed)?);
+        let length = i32::try_from(bytes.len() - LENGTH_OVERHEAD)
+            .map_err(|error| packed(std::io::Error::other(error)))?;
+        bytes[at::LENGTH..at::LENGTH + 4].copy_from_slice(&length.to_be_bytes());
+        let attributes = self.header.attributes.with_codec(codec);
+        bytes[at::ATTRIBUTES..at::ATTRIBUTES + 2].copy_from_slice(&attributes.0.to_be_bytes());
+        Ok(Self::seal(bytes))
     }
 
     /// Sets what the log decides; not covered by the checksum.

@@ -79,11 +79,29 @@ pub enum BatchError {
         /// The producer.
         producer_id: ProducerId,
     },
-    /// The batch is compressed.
-    #[error("the batch is compressed with {codec}, which is not supported yet")]
+    /// The records have to be unpacked first.
+    #[error("the batch is compressed with {codec}")]
     Compressed {
         /// The codec.
         codec: Codec,
+    },
+    /// The compressed records are damaged.
+    #[error("the records of the batch cannot be unpacked with {codec}: {what}")]
+    Packed {
+        /// The codec.
+        codec: Codec,
+        /// What it says.
+        what: String,
+    },
+    /// The compressed records are many more than they seem.
+    #[error("{packed} bytes of {codec} unpack to more than the {bytes_max} that are allowed")]
+    Unpacked {
+        /// The codec.
+        codec: Codec,
+        /// The compressed bytes.
+        packed: usize,
+        /// What they may unpack to.
+        bytes_max: usize,
     },
     /// The codec bits have no meaning.
     #[error("the batch is compressed with the unknown codec {number}")]
@@ -117,9 +135,8 @@ impl BatchError {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Magic { .. } => "use a client that is newer than Kafka 0.11",
-            Self::Compressed { .. } | Self::UnknownCodec { .. } => {
-                "turn compression off in the producer (compression.type=none)"
-            }
+            Self::UnknownCodec { .. } => "compress with gzip, snappy, lz4 or zstd, or not at all",
+            Self::Unpacked { .. } => "send smaller batches (batch.size in a Java producer)",
             _ => "the bytes were damaged or were never a record batch; check the producer",
         }
     }
@@ -138,6 +155,18 @@ pub enum Codec {
     Lz4,
     /// Zstandard.
     Zstd,
+}
+
+impl Codec {
+    const fn bits(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Gzip => 1,
+            Self::Snappy => 2,
+            Self::Lz4 => 3,
+            Self::Zstd => 4,
+        }
+    }
 }
 
 impl std::fmt::Display for Codec {
@@ -175,6 +204,10 @@ impl Attributes {
             4 => Ok(Codec::Zstd),
             number => Err(BatchError::UnknownCodec { number: number.to_le_bytes()[0] }),
         }
+    }
+
+    pub(super) const fn with_codec(self, codec: Codec) -> Self {
+        Self(self.0 & !Self::CODEC | codec.bits())
     }
 
     /// Whether all records have the time of the append, the header's `max_timestamp`.

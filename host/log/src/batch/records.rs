@@ -89,14 +89,19 @@ impl<'a> Batch<'a> {
         check_crc(&self.header, self.bytes)
     }
 
-    /// The records, decoded one by one.
+    /// The records, as stored: compressed or not.
+    pub(super) fn body(&self) -> &'a [u8] {
+        self.bytes.get(HEADER_BYTES..).unwrap_or_default()
+    }
+
+    /// The records of a batch that is not compressed, such as those that this crate builds.
+    /// [`super::RecordReader`] reads all.
     ///
     /// # Errors
-    /// [`BatchError::Compressed`] names the codec; decompression is not there yet.
+    /// [`BatchError::Compressed`].
     pub fn records(&self) -> Result<Records<'a>, BatchError> {
         match self.header.attributes.codec()? {
-            // The one place that decompression will be added to.
-            Codec::None => Ok(Records::new(&self.header, self.bytes)),
+            Codec::None => Ok(Records::new(&self.header, self.body())),
             codec => Err(BatchError::Compressed { codec }),
         }
     }
@@ -116,10 +121,11 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    fn new(header: &Header, bytes: &'a [u8]) -> Self {
+    /// `records` are those behind `header`, unpacked.
+    pub(super) fn new(header: &Header, records: &'a [u8]) -> Self {
         let append_time = header.attributes.is_log_append_time();
         Self {
-            rest: bytes.get(HEADER_BYTES..).unwrap_or_default(),
+            rest: records,
             index: 0,
             count: header.record_count,
             base_offset: header.base_offset,

@@ -123,21 +123,22 @@ impl Table {
         changes
     }
 
-    /// The changes that forget those of `group`'s offsets that are not `wanted`.
+    /// The changes that forget `group`'s offsets for `partitions`.
     pub(super) fn without_offsets(
         &self,
         group: &str,
-        wanted: impl Fn(&TopicPartition, &CommittedOffset) -> bool,
+        partitions: &[TopicPartition],
     ) -> Vec<Change> {
-        let known = self.groups.get(group).into_iter().flat_map(Group::committed);
-        let unwanted = known.filter(|(at, offset)| !wanted(at, offset));
-        unwanted.map(|(at, _)| Change::forget(group, at.clone())).collect()
+        let known = partitions.iter().filter(|at| self.committed_at(group, at).is_some());
+        known.map(|at| Change::forget(group, at.clone())).collect()
     }
 
     /// The changes that forget `group`.
     pub(super) fn without_group(&self, group: &str) -> Vec<Change> {
-        let mut changes = self.without_offsets(group, |_, _| false);
-        let state = self.groups.get(group).and_then(|group| group.state.as_ref()?.value.as_ref());
+        let Some(known) = self.groups.get(group) else { return Vec::new() };
+        let forget = |(at, _): (&TopicPartition, _)| Change::forget(group, at.clone());
+        let mut changes: Vec<_> = known.committed().map(forget).collect();
+        let state = known.state.as_ref().and_then(|placed| placed.value.as_ref());
         changes.extend(state.map(|_| Change::state(group, None)));
         changes
     }

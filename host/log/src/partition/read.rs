@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use super::fetched::{Fetched, Isolation};
 use super::walk::{Piece, Walk, Wanted, walk};
 use super::{AbortedTransaction, Durable, Health, Offsets, Partition, State};
-use crate::batch::{BatchError, Batches};
+use crate::batch::{BatchError, Batches, RecordReader};
 use crate::disk::DiskFile;
 use crate::identity::{Offset, TopicPartition};
 use crate::segment::{Damage, SegmentIndex, log_path};
@@ -316,15 +316,17 @@ fn stretch(
     Stretch { base, file, start, offset, found_by, end }
 }
 
+/// The first record that counts for `timestamp_ms`. A batch that cannot be unpacked counts as a
+/// whole: that is as near as it gets.
 fn first_at_or_after(bytes: &[u8], timestamp_ms: i64, from: Offset) -> Option<(Offset, i64)> {
+    let mut reader = RecordReader::default();
     for batch in Batches::new(bytes).flatten() {
         let header = batch.header();
         if header.max_timestamp_ms < timestamp_ms || header.attributes.is_control() {
             continue;
         }
-        let Ok(records) = batch.records() else {
-            // Compressed: the batch as a whole is as near as it gets.
-            return Some((header.base_offset, header.max_timestamp_ms));
+        let Ok(records) = reader.records(&batch) else {
+            return Some((header.base_offset.max(from), header.max_timestamp_ms));
         };
         let found = records
             .flatten()

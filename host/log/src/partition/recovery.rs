@@ -86,6 +86,8 @@ pub(crate) struct Opening {
     pub environment: Environment,
     pub metrics: Arc<Metrics>,
     pub config: Arc<TopicConfig>,
+    /// It was laid out just now.
+    pub is_new: bool,
 }
 
 /// The segments read so far.
@@ -136,7 +138,7 @@ impl Partition {
         if let Some(cut) = &cut {
             opening.metrics.truncated();
             opening.cut_off(cut, &bases, &mut facts)?;
-        } else if matches!(opening.config.flush, Flush::IntervalMs(_)) {
+        } else if !opening.is_new && matches!(opening.config.flush, Flush::IntervalMs(_)) {
             // Readers may have seen records that went without a trace.
             facts.bump_epoch(chain.next);
             facts.write(disk, dir).map_err(disk_error("write", &Durable::path(dir)))?;

@@ -158,8 +158,6 @@ impl Partition {
             return Ok(());
         }
         facts.log_start = start;
-        let first = self.state.lock().first_base(start);
-        facts.forget_epochs_before(first);
         facts.write(&*self.environment.disk, &self.dir)?;
         let gone = {
             let mut state = self.state.lock();
@@ -223,14 +221,6 @@ impl Partition {
         if let Err(error) = synced {
             tracing::warn!(partition = %self.at, %error, "durable mark not synced");
         }
-    }
-}
-
-impl State {
-    /// Where the first segment begins once everything before `start` is gone.
-    fn first_base(&self, start: Offset) -> Offset {
-        let kept = self.segments.iter().find(|segment| segment.next > start);
-        kept.map_or(self.active.base, |segment| segment.base)
     }
 }
 

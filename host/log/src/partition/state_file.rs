@@ -33,8 +33,8 @@ pub struct EpochEnd {
 pub(crate) struct Durable {
     /// Records before it are deleted, whether their files are gone yet or not.
     pub log_start: Offset,
-    /// Ascending in both fields; never empty. Those whose records are deleted are forgotten, as
-    /// far as their segments are: the first one may begin before `log_start`.
+    /// Ascending in both fields; never empty. All are kept: there is one for each torn tail and
+    /// each start of a relaxed topic, and the first segment may begin before `log_start`.
     pub epochs: Vec<EpochStart>,
 }
 
@@ -66,12 +66,6 @@ impl Durable {
         let end = self.epochs.get(after).map_or(log_end, |next| next.start.min(log_end));
         let holder = after.checked_sub(1).and_then(|index| self.epochs.get(index));
         Some(EpochEnd { epoch: holder.map_or(epoch, |holder| holder.epoch), end })
-    }
-
-    /// Forgets the epochs that ended at or before `first`, where the first segment begins.
-    pub(crate) fn forget_epochs_before(&mut self, first: Offset) {
-        let after = self.epochs.partition_point(|entry| entry.start <= first);
-        self.epochs.drain(..after.saturating_sub(1));
     }
 
     /// Begins a new epoch at `start`; those that began there or later had no record to keep.
@@ -122,11 +116,5 @@ mod tests {
         assert_eq!(end(0), Some((0, 10)));
         assert_eq!(end(1), Some((0, 10)), "an epoch that has no records");
         assert_eq!([end(2), end(3), end(4)], [Some((2, 20)), Some((3, 25)), None]);
-        durable.forget_epochs_before(Offset::new(9));
-        assert_eq!(durable.epochs.len(), 3);
-        durable.forget_epochs_before(Offset::new(19));
-        assert_eq!(durable.epochs.first().map(|first| first.epoch.get()), Some(2));
-        durable.forget_epochs_before(Offset::new(99));
-        assert_eq!(durable.epoch().get(), 3);
     }
 }

@@ -10,7 +10,7 @@ use super::record::{self, Status, Step};
 use super::{Committed, Transaction, TransactionError};
 use crate::batch::ControlKind;
 use crate::fields::STRING_BYTES_MAX;
-use crate::groups::{Change, Written};
+use crate::groups::{Change, Kind, Written};
 use crate::identity::{Offset, ProducerEpoch, ProducerId, TopicPartition};
 use crate::log::Core;
 use crate::partition::{AppendError, Partition};
@@ -124,6 +124,24 @@ impl Coordinator {
     /// The partition that transactions are noted in.
     pub(crate) fn log(&self) -> &Arc<Partition> {
         &self.partition
+    }
+
+    /// The partitions for which a transaction that is not over has offsets of `group`.
+    pub(crate) fn pending_offsets(&self, group: &str) -> Vec<TopicPartition> {
+        let entries: Vec<_> = self.entries.lock().values().cloned().collect();
+        let mut pending = Vec::new();
+        for entry in entries {
+            let holder = entry.holder.lock();
+            if let Phase::Open(open) | Phase::Committing { open, .. } = &holder.phase {
+                pending.extend(open.changes.iter().filter_map(|(change, _)| match &change.kind {
+                    Kind::Offset { at, .. } if change.group == group => Some(at.clone()),
+                    _ => None,
+                }));
+            }
+        }
+        pending.sort_unstable();
+        pending.dedup();
+        pending
     }
 
     /// Begins a transaction: earlier holders of `id` are fenced, what they left is ended.

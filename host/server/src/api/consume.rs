@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures::stream;
 use serde::Deserialize;
 use tidemill_engine::broker::{Bounds, Broker, BrokerError, TopicPartition};
-use tidemill_log::{BatchError, Batches, Record};
+use tidemill_log::{BatchError, Batches, Record, RecordReader};
 use tokio_util::sync::CancellationToken;
 
 use super::{ApiError, App, Name, Params, Ready, wire};
@@ -174,11 +174,12 @@ impl Reader {
         let fetched =
             self.broker.fetch(&position.at, position.next, position.end, FETCH_BYTES).await?;
         let wrong = |at: &TopicPartition, source| ConsumeError::Batch { at: at.clone(), source };
+        let mut reader = RecordReader::default();
         for bytes in &fetched.batches {
             for batch in Batches::new(bytes) {
-                let records = batch
-                    .and_then(|batch| batch.records())
-                    .map_err(|error| wrong(&position.at, error))?;
+                let batch = batch.map_err(|error| wrong(&position.at, error))?;
+                let records = reader.records(&batch);
+                let records = records.map_err(|error| wrong(&position.at, error))?;
                 for record in records {
                     let record = record.map_err(|error| wrong(&position.at, error))?;
                     let wanted = (position.next..position.end).contains(&record.offset.get());

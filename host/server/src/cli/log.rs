@@ -6,7 +6,8 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 use tidemill_log::{
-    Batch, ControlKind, Dump, DumpError, DumpedBatch, Environment, Log, Record, Verified,
+    Batch, Codec, ControlKind, Dump, DumpError, DumpedBatch, Environment, Log, Record,
+    RecordReader, Verified,
 };
 
 use super::output::write_line;
@@ -154,27 +155,32 @@ fn print_batch(
     let header = batch.header();
     let (topic, partition) = (dumped.at.topic.as_str(), dumped.at.partition.get());
     let control = ControlKind::of(batch).map(|kind| format!("{kind:?}").to_lowercase());
+    let codec = header.attributes.codec().ok().filter(|codec| *codec != Codec::None);
+    let codec = codec.map(|codec| codec.to_string());
     let line = match output {
         Output::Json => json!({
             "topic": topic, "partition": partition, "file": dumped.file, "position": dumped.position,
             "baseOffset": header.base_offset.get(), "records": header.record_count, "bytes": header.bytes,
             "producerId": header.producer_id.get(), "producerEpoch": header.producer_epoch.get(), "control": control,
+            "compression": codec,
         }).to_string(),
         Output::Text => format!(
-            "{topic}-{partition} offset {} ({} records, {} bytes at byte {} of {}){}",
+            "{topic}-{partition} offset {} ({} records, {} bytes at byte {} of {}){}{}",
             header.base_offset,
             header.record_count,
             header.bytes,
             dumped.position,
             dumped.file.file_name().unwrap_or_default().to_string_lossy(),
             control.as_ref().map(|kind| format!(" {kind}")).unwrap_or_default(),
+            codec.as_ref().map(|codec| format!(" {codec}")).unwrap_or_default(),
         ),
     };
     write_line(line.as_bytes())?;
     if headers_only || control.is_some() {
         return Ok(());
     }
-    let records = batch.records().map_err(|error| damage(dumped, error.to_string()))?;
+    let mut reader = RecordReader::default();
+    let records = reader.records(batch).map_err(|error| damage(dumped, error.to_string()))?;
     for record in records {
         print_record(
             partition,
