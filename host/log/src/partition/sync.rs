@@ -120,7 +120,8 @@ impl Partition {
         let now_ms = self.environment.clock.now_ms();
         let last_ms = self.gate.leading.lock().last_sync_ms;
         let due = now_ms.saturating_sub(last_ms).unsigned_abs() >= interval_ms;
-        if due && self.gate.try_lead() {
+        // After an error a sync that succeeds proves nothing.
+        if due && self.check_writable().is_ok() && self.gate.try_lead() {
             let partition = self.clone();
             drop(self.environment.blocking.start(move || partition.run_round()));
         }
