@@ -16,7 +16,7 @@ use crate::identity::{LeaderEpoch, Offset, ProducerId, TopicName, TopicPartition
 use crate::metrics::{Metrics, MetricsSnapshot};
 use crate::open::{OpenError, Parts, internal, open_parts};
 use crate::partition::{
-    AppendError, Appended, DeleteError, EpochEnd, Fetched, Isolation, Offsets, Partition, ReadError,
+    AppendError, Appended, DeleteError, Fetched, Isolation, Offsets, Partition, ReadError,
 };
 use crate::topics::{TopicDescription, TopicError, Topics};
 use crate::transaction::{self, Coordinator, ProducerIds, Transaction, TransactionError};
@@ -229,29 +229,26 @@ impl Log {
         self.core.topics.leader_epochs(name)
     }
 
-    /// The epoch of the record at `offset`, or that it would have.
+    /// The epoch of the record at `offset`, present or to come.
     ///
     /// # Errors
     /// [`ReadError::UnknownPartition`].
-    pub fn leader_epoch_at(
-        &self,
-        at: &TopicPartition,
-        offset: Offset,
-    ) -> Result<LeaderEpoch, ReadError> {
-        Ok(self.readable(at)?.leader_epoch_at(offset))
+    pub fn epoch_at(&self, at: &TopicPartition, offset: Offset) -> Result<LeaderEpoch, ReadError> {
+        Ok(self.readable(at)?.epoch_at(offset))
     }
 
-    /// Where the records of `epoch` end, for those who want to know whether what they have
-    /// read is still there. `None` for an epoch that has not begun.
+    /// The newest epoch up to `epoch` that has begun, and the offset after its last record:
+    /// for those who want to know whether what they have read is still there. `None` for an
+    /// epoch that is still to come.
     ///
     /// # Errors
     /// [`ReadError::UnknownPartition`].
-    pub fn epoch_end(
+    pub fn end_of_epoch(
         &self,
         at: &TopicPartition,
         epoch: LeaderEpoch,
-    ) -> Result<Option<EpochEnd>, ReadError> {
-        Ok(self.readable(at)?.epoch_end(epoch))
+    ) -> Result<Option<(LeaderEpoch, Offset)>, ReadError> {
+        Ok(self.readable(at)?.end_of_epoch(epoch))
     }
 
     /// The first record with the largest timestamp, and that. May wait for the disk.

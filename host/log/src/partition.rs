@@ -36,7 +36,6 @@ pub(crate) use recovery::Opening;
 pub use recovery::RecoveryError;
 pub use retention::DeleteError;
 pub(crate) use state_file::Durable;
-pub use state_file::EpochEnd;
 
 use crate::config::TopicConfig;
 use crate::disk::DiskFile;
@@ -165,14 +164,14 @@ impl Partition {
         self.state.lock().facts.epoch()
     }
 
-    pub(crate) fn leader_epoch_at(&self, offset: Offset) -> LeaderEpoch {
+    pub(crate) fn epoch_at(&self, offset: Offset) -> LeaderEpoch {
         self.state.lock().facts.epoch_at(offset)
     }
 
     /// Where the records of `epoch` end, as far as readers see them.
-    pub(crate) fn epoch_end(&self, epoch: LeaderEpoch) -> Option<EpochEnd> {
+    pub(crate) fn end_of_epoch(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
         let state = self.state.lock();
-        state.facts.epoch_end(epoch, state.high_watermark)
+        state.facts.end_of_epoch(epoch, state.high_watermark)
     }
 
     /// The bytes in all segments.

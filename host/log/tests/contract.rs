@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use support::{at, batch, chain, open, read_all, read_as, small_segments, stamped, topic, values};
 use tidemill_log::{
-    CommittedOffset, Environment, EpochEnd, Flush, Isolation, LeaderEpoch, Log, LogConfig, Offset,
-    OpenMode, ReadError, TopicConfig, TopicError,
+    CommittedOffset, Environment, Flush, Isolation, LeaderEpoch, Log, LogConfig, Offset, OpenMode,
+    ReadError, TopicConfig, TopicError,
 };
 
 contract! {
@@ -314,10 +314,10 @@ async fn epochs_and_newest_timestamps_are_told(dir: PathBuf, environment: Enviro
     log.delete_records(&at("t", 0), Offset::new(2)).await.unwrap();
     assert_eq!(newest(), Some((Offset::new(3), 9_000)));
     let epoch = LeaderEpoch::new(0);
-    let end = log.epoch_end(&at("t", 0), epoch).unwrap();
-    assert_eq!(end, Some(EpochEnd { epoch, end: Offset::new(4) }));
-    assert_eq!(log.epoch_end(&at("t", 0), LeaderEpoch::new(1)).unwrap(), None);
-    assert_eq!(log.leader_epoch_at(&at("t", 0), Offset::new(3)).unwrap(), epoch);
+    let end = log.end_of_epoch(&at("t", 0), epoch).unwrap();
+    assert_eq!(end, Some((epoch, Offset::new(4))));
+    assert_eq!(log.end_of_epoch(&at("t", 0), LeaderEpoch::new(1)).unwrap(), None);
+    assert_eq!(log.epoch_at(&at("t", 0), Offset::new(3)).unwrap(), epoch);
 }
 
 async fn a_relaxed_topic_begins_an_epoch_with_every_start(dir: PathBuf, environment: Environment) {
@@ -328,8 +328,8 @@ async fn a_relaxed_topic_begins_an_epoch_with_every_start(dir: PathBuf, environm
     log.close().await;
     drop(log);
     let log = open(&dir, &environment).await;
-    let first = log.epoch_end(&at("r", 0), LeaderEpoch::new(0)).unwrap().unwrap();
-    assert_eq!(first.end, Offset::new(1));
+    let first = log.end_of_epoch(&at("r", 0), LeaderEpoch::new(0)).unwrap().unwrap();
+    assert_eq!(first.1, Offset::new(1));
     assert!(log.leader_epoch(&at("r", 0)).unwrap() > LeaderEpoch::new(0));
     assert_eq!(read_all(&log, &at("r", 0)), [(0, "a".into())]);
 }

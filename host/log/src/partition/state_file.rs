@@ -18,15 +18,6 @@ pub(crate) struct EpochStart {
     pub start: Offset,
 }
 
-/// Where the records of a leader epoch end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EpochEnd {
-    /// The epoch asked for; where it has no records, the last one before it that has.
-    pub epoch: LeaderEpoch,
-    /// The offset after its last record.
-    pub end: Offset,
-}
-
 /// The durable facts of a partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,16 +47,20 @@ impl Durable {
         entry.map_or(LeaderEpoch::new(0), |entry| entry.epoch)
     }
 
-    /// Where the records of `epoch` end, if the log ends at `log_end`; `None` for an epoch that
-    /// has not begun.
-    pub(crate) fn epoch_end(&self, epoch: LeaderEpoch, log_end: Offset) -> Option<EpochEnd> {
+    /// The newest epoch up to `epoch` that has begun, and where it ends: where the next one
+    /// begins, or at `log_end`. `None` for an epoch that is still to come.
+    pub(crate) fn end_of_epoch(
+        &self,
+        epoch: LeaderEpoch,
+        log_end: Offset,
+    ) -> Option<(LeaderEpoch, Offset)> {
         if epoch > self.epoch() {
             return None;
         }
         let after = self.epochs.partition_point(|entry| entry.epoch <= epoch);
         let end = self.epochs.get(after).map_or(log_end, |next| next.start.min(log_end));
         let holder = after.checked_sub(1).and_then(|index| self.epochs.get(index));
-        Some(EpochEnd { epoch: holder.map_or(epoch, |holder| holder.epoch), end })
+        Some((holder.map_or(epoch, |holder| holder.epoch), end))
     }
 
     /// Begins a new epoch at `start`; those that began there or later had no record to keep.
@@ -109,8 +104,8 @@ mod tests {
         let at = |offset| durable.epoch_at(Offset::new(offset)).get();
         assert_eq!([at(0), at(9), at(10), at(19), at(20), at(99)], [0, 0, 2, 2, 3, 3]);
         let end = |epoch| {
-            let end = durable.epoch_end(LeaderEpoch::new(epoch), Offset::new(25));
-            end.map(|end| (end.epoch.get(), end.end.get()))
+            let end = durable.end_of_epoch(LeaderEpoch::new(epoch), Offset::new(25));
+            end.map(|(epoch, end)| (epoch.get(), end.get()))
         };
         assert_eq!(end(-1), Some((-1, 0)));
         assert_eq!(end(0), Some((0, 10)));
