@@ -8,7 +8,11 @@
 mod api_versions;
 mod describe_cluster;
 mod error_code;
+mod find_coordinator;
+mod groups;
+mod membership;
 mod metadata;
+mod offsets;
 
 use std::sync::Arc;
 
@@ -100,6 +104,17 @@ async fn dispatch(call: &Call<'_>, body: Bytes) -> Result<Answer, Refused> {
     match call.key {
         ApiKey::ApiVersions => answer!(api_versions::handle),
         ApiKey::Metadata => answer!(metadata::handle),
+        ApiKey::OffsetCommit => answer!(offsets::commit),
+        ApiKey::OffsetFetch => answer!(offsets::fetch),
+        ApiKey::OffsetDelete => answer!(offsets::delete),
+        ApiKey::FindCoordinator => answer!(find_coordinator::handle),
+        ApiKey::JoinGroup => answer!(membership::join),
+        ApiKey::SyncGroup => answer!(membership::sync),
+        ApiKey::Heartbeat => answer!(membership::heartbeat),
+        ApiKey::LeaveGroup => answer!(membership::leave),
+        ApiKey::DescribeGroups => answer!(groups::describe),
+        ApiKey::ListGroups => answer!(groups::list),
+        ApiKey::DeleteGroups => answer!(groups::delete),
         ApiKey::DescribeCluster => answer!(describe_cluster::handle),
         key => Err(Refused::Unsupported { key: key as i16, version: call.version }),
     }

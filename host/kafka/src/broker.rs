@@ -8,6 +8,7 @@ use tidemill_log::{Log, TopicName};
 
 use crate::budget::Budget;
 use crate::config::{AutoCreate, Config};
+use crate::coordinator::Coordinator;
 use crate::limits::Limits;
 use crate::metrics::{Metrics, MetricsSnapshot};
 
@@ -17,6 +18,7 @@ pub(crate) const NODE_ID: i32 = 1;
 /// The log and everything that requests need beside it.
 pub(crate) struct Broker {
     pub log: Arc<Log>,
+    pub groups: Coordinator,
     /// The same for as long as the data folder lives.
     pub cluster_id: String,
     pub auto_create: Option<AutoCreate>,
@@ -26,13 +28,14 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    pub(crate) fn new(log: Arc<Log>, config: &Config) -> Self {
+    pub(crate) fn new(log: Arc<Log>, groups: Coordinator, config: &Config) -> Self {
         let limits = config.limits.clone();
         let metrics = Arc::new(Metrics::default());
         let budget = Budget::new(limits.queued_bytes_max, limits.queue_timeout, metrics.clone());
         Self {
             cluster_id: cluster_id(&log),
             log,
+            groups,
             auto_create: config.auto_create.clone(),
             limits,
             budget,

@@ -26,6 +26,7 @@ mod versions;
 mod api;
 mod broker;
 
+pub mod coordinator;
 pub mod group;
 
 mod response;

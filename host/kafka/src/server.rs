@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::broker::Broker;
 use crate::config::{Advertised, Config, Listener};
 use crate::connection::{self, Peer};
+use crate::coordinator::Coordinator;
 use crate::metrics::{MetricsSnapshot, Refusal};
 
 /// Connections that wait to be accepted.
@@ -81,9 +82,9 @@ impl Bound {
         &self.addresses
     }
 
-    /// Begins to serve `log`.
-    pub fn open(self, log: Arc<Log>) -> Server {
-        let broker = Arc::new(Broker::new(log, &self.config));
+    /// Begins to serve `log` and its groups.
+    pub fn open(self, log: Arc<Log>, groups: Coordinator) -> Server {
+        let broker = Arc::new(Broker::new(log, groups, &self.config));
         let server = Server { broker, stop: CancellationToken::new(), tasks: TaskTracker::new() };
         let admission = Arc::new(Admission::default());
         for (listener, advertised) in self.listeners {

@@ -39,7 +39,20 @@ const fn api(key: ApiKey, first: i16, last: i16, schema: Schema, bytes_max: usiz
 pub(crate) static APIS: &[Api] = &[
     // 10 and later name topics by id.
     api(ApiKey::Metadata, 0, 9, schema::METADATA, SMALL),
+    // 9 has the offsets of many groups at once, and of the new protocol.
+    api(ApiKey::OffsetCommit, 2, 8, schema::OFFSET_COMMIT, SMALL),
+    api(ApiKey::OffsetFetch, 1, 7, schema::OFFSET_FETCH, SMALL),
+    // 4 asks for many coordinators at once.
+    api(ApiKey::FindCoordinator, 0, 3, schema::FIND_COORDINATOR, SMALL),
+    api(ApiKey::JoinGroup, 0, 7, schema::JOIN_GROUP, MEDIUM),
+    api(ApiKey::Heartbeat, 0, 4, schema::HEARTBEAT, SMALL),
+    api(ApiKey::LeaveGroup, 0, 4, schema::LEAVE_GROUP, SMALL),
+    api(ApiKey::SyncGroup, 0, 5, schema::SYNC_GROUP, MEDIUM),
+    api(ApiKey::DescribeGroups, 0, 5, schema::DESCRIBE_GROUPS, SMALL),
+    api(ApiKey::ListGroups, 0, 4, schema::LIST_GROUPS, SMALL),
     api(ApiKey::ApiVersions, 0, 4, schema::API_VERSIONS, SMALL),
+    api(ApiKey::DeleteGroups, 0, 2, schema::DELETE_GROUPS, SMALL),
+    api(ApiKey::OffsetDelete, 0, 0, schema::OFFSET_DELETE, SMALL),
     api(ApiKey::DescribeCluster, 0, 0, schema::DESCRIBE_CLUSTER, SMALL),
 ];
 

@@ -1,6 +1,9 @@
 //! Kafka's error codes, and which of them an error of the log is.
 
-use tidemill_log::{AppendError, BatchError, ProducerError, ReadError, TopicError};
+use tidemill_log::{AppendError, BatchError, GroupError, ProducerError, ReadError, TopicError};
+
+use crate::coordinator::CoordinatorError;
+use crate::group::Refusal;
 
 /// A code of Kafka's protocol, named as there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,8 +15,17 @@ pub(crate) enum ErrorCode {
     CorruptMessage = 2,
     UnknownTopicOrPartition = 3,
     MessageTooLarge = 10,
+    OffsetMetadataTooLarge = 12,
+    CoordinatorNotAvailable = 15,
     InvalidTopic = 17,
     InvalidRequiredAcks = 21,
+    IllegalGeneration = 22,
+    InconsistentGroupProtocol = 23,
+    InvalidGroupId = 24,
+    UnknownMemberId = 25,
+    InvalidSessionTimeout = 26,
+    RebalanceInProgress = 27,
+    GroupAuthorizationFailed = 30,
     UnsupportedVersion = 35,
     TopicAlreadyExists = 36,
     InvalidPartitions = 37,
@@ -23,13 +35,21 @@ pub(crate) enum ErrorCode {
     OutOfOrderSequenceNumber = 45,
     InvalidProducerEpoch = 47,
     InvalidTxnState = 48,
+    TransactionalIdAuthorizationFailed = 53,
     KafkaStorageError = 56,
+    NonEmptyGroup = 68,
+    GroupIdNotFound = 69,
     FetchSessionIdNotFound = 70,
     InvalidFetchSessionEpoch = 71,
     FencedLeaderEpoch = 74,
     UnknownLeaderEpoch = 75,
     UnsupportedCompressionType = 76,
+    MemberIdRequired = 79,
+    GroupMaxSizeReached = 81,
+    FencedInstanceId = 82,
+    GroupSubscribedToTopic = 86,
     InvalidRecord = 87,
+    UnstableOffsetCommit = 88,
 }
 
 impl ErrorCode {
@@ -85,6 +105,43 @@ impl ErrorCode {
             // Loud in every client, unlike a storage error, which they retry in silence.
             ReadError::Damaged { .. } => Self::CorruptMessage,
             ReadError::Disk { .. } => Self::KafkaStorageError,
+        }
+    }
+
+    pub(crate) const fn of_refusal(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::MemberIdRequired { .. } => Self::MemberIdRequired,
+            Refusal::UnknownMember => Self::UnknownMemberId,
+            Refusal::IllegalGeneration { .. } => Self::IllegalGeneration,
+            Refusal::RebalanceInProgress => Self::RebalanceInProgress,
+            Refusal::FencedInstance => Self::FencedInstanceId,
+            Refusal::InconsistentProtocol => Self::InconsistentGroupProtocol,
+            Refusal::SessionTimeout { .. } => Self::InvalidSessionTimeout,
+            Refusal::GroupFull { .. } => Self::GroupMaxSizeReached,
+            Refusal::TooLarge { .. } => Self::InvalidRequest,
+            // Clients ask for the coordinator, and then again.
+            Refusal::NotSaved | Refusal::Dead => Self::CoordinatorNotAvailable,
+        }
+    }
+
+    pub(crate) const fn of_group(error: &CoordinatorError) -> Self {
+        match error {
+            CoordinatorError::Refused(refusal) => Self::of_refusal(refusal),
+            CoordinatorError::NoName | CoordinatorError::Log(GroupError::Name { .. }) => {
+                Self::InvalidGroupId
+            }
+            CoordinatorError::Reserved { .. } | CoordinatorError::Owned { .. } => {
+                Self::GroupAuthorizationFailed
+            }
+            CoordinatorError::Unknown { .. } => Self::GroupIdNotFound,
+            CoordinatorError::HasMembers { .. } => Self::NonEmptyGroup,
+            CoordinatorError::TooManyGroups { .. } | CoordinatorError::TooManyBytes { .. } => {
+                Self::GroupMaxSizeReached
+            }
+            CoordinatorError::NothingCommitted { .. } => Self::InvalidRequest,
+            CoordinatorError::Read(error) => Self::of_read(error),
+            CoordinatorError::Log(GroupError::Metadata { .. }) => Self::OffsetMetadataTooLarge,
+            CoordinatorError::Log(_) | CoordinatorError::Closing => Self::CoordinatorNotAvailable,
         }
     }
 }

@@ -9,6 +9,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use tempfile::TempDir;
+use tidemill_kafka::coordinator::{Coordinator, GroupConfig, NoOwners};
 use tidemill_kafka::{AutoCreate, Bound, Config, Limits, Server};
 use tidemill_log::{Environment, Log, LogConfig, TopicConfig, TopicName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct TestBroker {
     pub log: Arc<Log>,
     pub server: Server,
+    pub groups: Coordinator,
     pub addresses: Vec<SocketAddr>,
     folder: TempDir,
 }
@@ -43,19 +45,23 @@ impl TestBroker {
     }
 
     async fn start_in(folder: TempDir, config: Config) -> Self {
-        let log = open_log(folder.path()).await;
+        let environment = Environment::real();
+        let log = open_log(folder.path(), environment.clone()).await;
+        let sources = (environment.clock, environment.random);
+        let groups = Coordinator::open(log.clone(), sources, group_config(), Arc::new(NoOwners));
         let bound = Bound::bind(config).unwrap();
         let addresses = bound.addresses().to_vec();
-        let server = bound.open(log.clone());
-        Self { log, server, addresses, folder }
+        let server = bound.open(log.clone(), groups.clone());
+        Self { log, server, groups, addresses, folder }
     }
 
     /// Stops everything and starts it again on the same folder.
     pub async fn restart(self) -> Self {
-        let Self { log, server, folder, .. } = self;
+        let Self { log, server, groups, folder, .. } = self;
         server.close().await;
+        groups.close().await;
         log.close().await;
-        drop((server, log));
+        drop((server, groups, log));
         Self::start_in(folder, config()).await
     }
 
@@ -72,8 +78,15 @@ impl TestBroker {
     }
 }
 
-async fn open_log(dir: &Path) -> Arc<Log> {
-    Log::open(dir, Environment::real(), LogConfig::default()).await.unwrap()
+async fn open_log(dir: &Path, environment: Environment) -> Arc<Log> {
+    Log::open(dir, environment, LogConfig::default()).await.unwrap()
+}
+
+/// Groups that do not wait for more members.
+fn group_config() -> GroupConfig {
+    let mut config = GroupConfig::default();
+    config.limits.initial_rebalance_delay = Duration::ZERO;
+    config
 }
 
 /// A connection that can send requests ahead.
