@@ -55,7 +55,7 @@ fn build() -> Result<(), BuildError> {
     let out = PathBuf::from(variable("OUT_DIR")?);
     watch(&root)?;
     if !target_is_installed() {
-        return Err(BuildError::NoTarget);
+        add_target()?;
     }
     let mut table = String::from("&[\n");
     for plugin in PLUGINS {
@@ -106,6 +106,13 @@ fn target_is_installed() -> bool {
     let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     let sysroot = rustc.args(["--print", "target-libdir", "--target", TARGET]).output();
     sysroot.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
+}
+
+/// rustup adds the targets of `rust-toolchain.toml` with the toolchain, but not to one that is there already.
+fn add_target() -> Result<(), BuildError> {
+    println!("cargo:warning=adding the target {TARGET} to this toolchain, by rustup");
+    let added = Command::new("rustup").args(["target", "add", TARGET]).status();
+    if added.is_ok_and(|status| status.success()) { Ok(()) } else { Err(BuildError::NoTarget) }
 }
 
 /// Builds one plugin and returns where its component is.

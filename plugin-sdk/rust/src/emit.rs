@@ -10,11 +10,14 @@ mod draft;
 mod shape;
 mod unlike;
 mod column_builder;
+mod pieces;
+mod mask;
 mod bytes;
 
 pub use bytes::Bytes;
 pub use content::{Content, Null, Present, mapped, with};
 pub use draft::Draft;
 pub use emitter::{Buffers, Emitter};
+pub use pieces::{Pieces, pieces};
 
 pub(crate) use content::{Kind, Source};

@@ -65,7 +65,9 @@ pub use accumulator::Accumulator;
 pub use batch::{Batch, Record};
 pub use column::Column;
 pub use description::{Description, Kind, Parameter, Parts, Value};
-pub use emit::{Buffers, Bytes, Content, Draft, Emitter, Null, Present, mapped, with};
+pub use emit::{
+    Buffers, Bytes, Content, Draft, Emitter, Null, Pieces, Present, mapped, pieces, with,
+};
 pub use failure::{Failure, Refusal, Reject};
 pub use filter::keep;
 pub use headers::{Header, Headers, encode_headers};
@@ -80,8 +82,8 @@ pub mod prelude {
     pub use crate::testing;
     pub use crate::{
         Accumulator, Bytes, Choice, Content, Draft, Emitter, Failure, Group, Item, Null,
-        Parameters, Prepare, Record, Reducer, Refusal, Reject, Summary, filter, log, mapped,
-        reducer, transform, with,
+        Parameters, Pieces, Prepare, Record, Reducer, Refusal, Reject, Summary, filter, log,
+        mapped, pieces, reducer, transform, with,
     };
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidemill_sdk::plugin::{Plugin, Slot, Transform};
 use tidemill_sdk::testing::{self, OwnedRecord, Ran};
 use tidemill_sdk::{
-    Emitter, Null, Parameter, Parameters, Parts, Record, Refusal, Reject, Settings, mapped,
+    Emitter, Null, Parameter, Parameters, Parts, Record, Refusal, Reject, Settings, mapped, pieces,
 };
 
 /// A part of an emitted record.
@@ -86,6 +86,9 @@ impl<const READS: bool> Transform for Scripted<READS> {
     }
 }
 
+/// Where a key is cut that is emitted as pieces of a text.
+const SEPARATOR: u8 = 0xff;
+
 /// Emits with as many of the ways that there are as a script can tell apart.
 fn emit(emission: &Emission, record: Record<'_>, out: &mut Emitter<'_>) {
     let mut draft = out.record().port(emission.port);
@@ -96,7 +99,10 @@ fn emit(emission: &Emission, record: Record<'_>, out: &mut Emitter<'_>) {
         (Part::Inherit, Part::Inherit, Part::Inherit) => draft.emit(),
         (Part::Bytes(key), Part::Inherit, Part::Inherit) => draft.key(key).emit(),
         (Part::Bytes(key), Part::Bytes(value), Part::Inherit) if value.is_empty() => {
-            draft.key(key).value("").emit()
+            match key.is_empty() || key.contains(&SEPARATOR) {
+                true => draft.key(key).value("").emit(),
+                false => draft.value("").emit_pieces(pieces(key, |byte| byte == SEPARATOR)),
+            }
         }
         (Part::Inherit, Part::Bytes(value), Part::Inherit) => {
             draft.value(mapped(value, |byte| byte)).emit()

@@ -6,13 +6,16 @@
 
 extern crate alloc;
 
-mod separators;
-mod words;
-
-pub use separators::Separators;
-use separators::{punctuation, white_space};
 use tidemill_sdk::prelude::*;
-use words::words;
+
+/// What stands between words.
+#[derive(Choice, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Separators {
+    /// ASCII white space: blank, tab, line feed, vertical tab, form feed, carriage return.
+    WhiteSpace,
+    /// Every ASCII character but letters, digits and `_`.
+    Punctuation,
+}
 
 /// What a pipeline can set.
 #[derive(Clone, Debug, Parameters)]
@@ -30,18 +33,32 @@ pub struct SplitWords {
 pub fn split_words(settings: &SplitWords, record: Record, out: &mut Emitter) {
     let line = record.value();
     match settings.separators {
-        Separators::WhiteSpace => emit(settings, words(line, white_space), out),
-        Separators::Punctuation => emit(settings, words(line, punctuation), out),
+        Separators::WhiteSpace => emit(settings, pieces(line, is_white_space), out),
+        Separators::Punctuation => emit(settings, pieces(line, is_punctuation), out),
     }
 }
 
 #[inline(always)]
-fn emit<'l>(settings: &SplitWords, words: impl Iterator<Item = &'l [u8]>, out: &mut Emitter) {
+fn emit<S, M>(settings: &SplitWords, words: Pieces<'_, S, M>, out: &mut Emitter)
+where
+    S: Fn(u8) -> bool + Copy,
+    M: Fn(u8) -> u8 + Copy,
+{
     if settings.lower_case {
-        out.value("").emit_keys(words.map(|word| mapped(word, |byte| byte.to_ascii_lowercase())));
+        out.value("").emit_pieces(words.mapped(|byte| byte.to_ascii_lowercase()));
     } else {
-        out.value("").emit_keys(words);
+        out.value("").emit_pieces(words);
     }
+}
+
+#[inline(always)]
+fn is_white_space(byte: u8) -> bool {
+    byte == b' ' || (b'\t'..=b'\r').contains(&byte)
+}
+
+#[inline(always)]
+fn is_punctuation(byte: u8) -> bool {
+    byte.is_ascii() & !byte.is_ascii_alphanumeric() & (byte != b'_')
 }
 
 #[cfg(test)]

@@ -182,7 +182,7 @@ fn window<'s>(piece: &[u8], source: &'s [u8]) -> Option<&'s [u8; STEP]> {
 }
 
 #[inline(always)]
-fn map_all<const N: usize>(bytes: &[u8; N], map: impl Fn(u8) -> u8) -> [u8; N] {
+pub(super) fn map_all<const N: usize>(bytes: &[u8; N], map: impl Fn(u8) -> u8) -> [u8; N] {
     let mut out = *bytes;
     for byte in &mut out {
         *byte = map(*byte);

@@ -37,9 +37,7 @@ impl ColumnBuilder {
     #[inline(always)]
     pub fn push(&mut self, content: impl Content, source: Source<'_>, pace: Pace) {
         content.write(&mut self.data, source);
-        if self.offsets.len() == self.offsets.capacity() {
-            self.offsets = grow(take(&mut self.offsets), pace);
-        }
+        self.reserve_items(1, pace);
         let items = self.offsets.len();
         // SAFETY: the check above leaves room for one entry behind `items`, which is written before
         // the length grows by it.
@@ -47,6 +45,14 @@ impl ColumnBuilder {
         unsafe {
             self.offsets.as_mut_ptr().add(items).write(self.data.len() as u32);
             self.offsets.set_len(items + 1);
+        }
+    }
+
+    /// Makes room for `additional` items.
+    #[inline(always)]
+    pub fn reserve_items(&mut self, additional: usize, pace: Pace) {
+        if self.offsets.capacity() - self.offsets.len() < additional {
+            self.offsets = grow(take(&mut self.offsets), additional, pace);
         }
     }
 
@@ -87,16 +93,16 @@ impl ColumnBuilder {
     }
 }
 
-/// Reserves what the rest of the batch will need if it goes on like this. By value, as in
-/// [`Bytes`](super::bytes).
+/// Reserves `additional` entries, and what the rest of the batch will need if it goes on like this. By
+/// value, as in [`Bytes`](super::bytes).
 #[cold]
 #[inline(never)]
-fn grow(mut offsets: Vec<u32>, pace: Pace) -> Vec<u32> {
+fn grow(mut offsets: Vec<u32>, additional: usize, pace: Pace) -> Vec<u32> {
     let still_to_come = pace.all.saturating_sub(pace.done);
     let expected = (offsets.len() / (pace.done + 1)).saturating_mul(still_to_come);
     // One record of a million words does not speak for the others: there are hardly more items than bytes.
     let expected = expected.min(pace.bytes);
-    offsets.reserve(expected + expected / 8 + 64);
+    offsets.reserve(additional.max(expected + expected / 8 + 64));
     offsets
 }
 

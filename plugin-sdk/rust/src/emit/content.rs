@@ -22,6 +22,20 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'b>(pub(crate) &'b [u8]);
 
+impl<'b> Source<'b> {
+    /// `piece` with all that follows it, if it lies in here; else itself.
+    ///
+    /// Addresses are compared as numbers; the bytes are read through the source.
+    #[inline(always)]
+    pub(super) fn from<'p>(self, piece: &'p [u8]) -> &'p [u8]
+    where
+        'b: 'p,
+    {
+        let start = piece.as_ptr().addr().wrapping_sub(self.0.as_ptr().addr());
+        self.0.get(start..).filter(|from| from.len() >= piece.len()).unwrap_or(piece)
+    }
+}
+
 /// The content of a part of an emitted record: bytes, text, [`format_args!`], [`Null`], [`mapped`] bytes
 /// or a closure [`with`] the buffer.
 pub trait Content {
