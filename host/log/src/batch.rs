@@ -14,6 +14,7 @@ mod encoded;
 mod reader;
 mod record_headers;
 mod records;
+mod rewrite;
 
 mod partitioner;
 
@@ -27,3 +28,4 @@ pub use partitioner::{murmur2, partition_for_key};
 pub use reader::RecordReader;
 pub use record_headers::{HeaderIter, RecordHeader};
 pub use records::{Batch, Batches, Record, Records};
+pub(crate) use rewrite::rewrite;

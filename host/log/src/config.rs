@@ -1,6 +1,14 @@
 //! Settings of the log and of its topics, checked once.
 
+mod ratio;
+mod setting;
+
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+
+pub use ratio::Ratio;
+pub use setting::{Setting, SettingError, SettingKind};
 
 /// When an append is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +29,46 @@ pub enum TimestampType {
     CreateTime,
     /// That of the append.
     LogAppendTime,
+}
+
+/// What becomes of old records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cleanup {
+    /// They go by age and size.
+    pub delete: bool,
+    /// They go when a newer one of the same key is there.
+    pub compact: bool,
+}
+
+impl Cleanup {
+    /// By age and size only.
+    pub const DELETE: Self = Self { delete: true, compact: false };
+    /// By key only.
+    pub const COMPACT: Self = Self { delete: false, compact: true };
+
+    /// Reads Kafka's list of words.
+    fn parse(text: &str) -> Option<Self> {
+        let mut cleanup = Self { delete: false, compact: false };
+        for word in text.split(',').map(str::trim) {
+            match word {
+                "delete" => cleanup.delete = true,
+                "compact" => cleanup.compact = true,
+                _ => return None,
+            }
+        }
+        Some(cleanup)
+    }
+}
+
+impl std::fmt::Display for Cleanup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match (self.compact, self.delete) {
+            (true, true) => "compact,delete",
+            (true, false) => "compact",
+            (false, _) => "delete",
+        })
+    }
 }
 
 /// A topic's settings.
@@ -45,6 +93,16 @@ pub struct TopicConfig {
     pub index_interval_bytes: u64,
     /// Which time a record carries.
     pub timestamp_type: TimestampType,
+    /// What becomes of old records.
+    pub cleanup: Cleanup,
+    /// How long a tombstone stays in a compacted topic.
+    pub delete_retention_ms: u64,
+    /// Younger records are not compacted.
+    pub min_compaction_lag_ms: u64,
+    /// The share of bytes since the last compaction from which on the next one is due.
+    pub min_cleanable_dirty_ratio: Ratio,
+    /// The settings that somebody chose, also where they are as by default.
+    pub explicit: BTreeSet<Setting>,
 }
 
 impl Default for TopicConfig {
@@ -59,6 +117,11 @@ impl Default for TopicConfig {
             message_bytes_max: 16 << 20,
             index_interval_bytes: 16 << 10,
             timestamp_type: TimestampType::CreateTime,
+            cleanup: Cleanup::DELETE,
+            delete_retention_ms: 24 * 60 * 60 * 1000,
+            min_compaction_lag_ms: 0,
+            min_cleanable_dirty_ratio: Ratio::from_millionths(500_000),
+            explicit: BTreeSet::new(),
         }
     }
 }
@@ -85,6 +148,11 @@ impl TopicConfig {
     /// The largest segment: positions in it are 31 bits wide, as in Kafka.
     pub const SEGMENT_BYTES_MAX: u64 = (1 << 31) - 1;
 
+    /// The smallest and the largest bound of a batch's size.
+    pub const MESSAGE_BYTES: (u64, u64) = (128, 1 << 30);
+    /// The longest time that a relaxed topic is not synced.
+    pub const FLUSH_MS_MAX: u64 = 60_000;
+
     /// Checks every setting.
     ///
     /// # Errors
@@ -95,15 +163,19 @@ impl TopicConfig {
         bounds("segment_bytes", self.segment_bytes, segment.0, segment.1)?;
         bounds("segment_ms", self.segment_ms, 1, i64::MAX.cast_unsigned())?;
         // A batch must fit a segment of its own, whatever `segment_bytes` says.
-        bounds("message_bytes_max", self.message_bytes_max, 128, 1 << 30)?;
+        let (min, max) = Self::MESSAGE_BYTES;
+        bounds("message_bytes_max", self.message_bytes_max, min, max)?;
         bounds("index_interval_bytes", self.index_interval_bytes, 1, 1 << 30)?;
         if let Flush::IntervalMs(interval) = self.flush {
-            bounds("flush interval (ms)", interval, 1, 60_000)?;
+            bounds("flush interval (ms)", interval, 1, Self::FLUSH_MS_MAX)?;
         }
-        if let Some(age) = self.retention_ms {
-            bounds("retention_ms", age, 1, i64::MAX.cast_unsigned())?;
-        }
-        Ok(())
+        let ages = [
+            ("retention_ms", self.retention_ms.unwrap_or(0)),
+            ("retention_bytes", self.retention_bytes.unwrap_or(0)),
+            ("delete_retention_ms", self.delete_retention_ms),
+            ("min_compaction_lag_ms", self.min_compaction_lag_ms),
+        ];
+        ages.into_iter().try_for_each(|(name, age)| bounds(name, age, 0, i64::MAX.cast_unsigned()))
     }
 }
 
@@ -122,8 +194,11 @@ pub struct LogConfig {
     pub transaction_timeout_ms: u64,
     /// A producer that has not written for so long is forgotten.
     pub producer_expiry_ms: u64,
-    /// An internal topic is rewritten when it has grown to so many bytes.
+    /// The log of transactions is written anew when it has grown to so many bytes; that of
+    /// groups is compacted in segments of an eighth of it.
     pub internal_bytes_max: u64,
+    /// What the keys of one pass of compaction may take of memory.
+    pub compaction_bytes_max: u64,
     /// How many partitions are recovered at the same time.
     pub recovery_threads: u32,
 }
@@ -134,6 +209,7 @@ impl Default for LogConfig {
             transaction_timeout_ms: 60_000,
             producer_expiry_ms: 24 * 60 * 60 * 1000,
             internal_bytes_max: 32 << 20,
+            compaction_bytes_max: 64 << 20,
             recovery_threads: 4,
         }
     }
@@ -149,6 +225,7 @@ impl LogConfig {
         bounds("transaction_timeout_ms", self.transaction_timeout_ms, 1, day_ms)?;
         bounds("producer_expiry_ms", self.producer_expiry_ms, 1000, 365 * day_ms)?;
         bounds("internal_bytes_max", self.internal_bytes_max, 4 << 10, 1 << 40)?;
+        bounds("compaction_bytes_max", self.compaction_bytes_max, 1, 1 << 40)?;
         bounds("recovery_threads", self.recovery_threads.into(), 1, 256)
     }
 }

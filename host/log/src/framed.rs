@@ -21,8 +21,10 @@ pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
 pub(crate) struct Format {
     /// The first eight bytes.
     pub magic: [u8; 8],
-    /// The version written, and the only one read.
+    /// The version written, and the newest one read.
     pub version: u32,
+    /// The oldest version read.
+    pub oldest: u32,
     /// What a person calls it.
     pub name: &'static str,
 }
@@ -139,7 +141,7 @@ impl Format {
             u32::from_be_bytes(value)
         };
         let found = number(8);
-        if found != self.version {
+        if !(self.oldest..=self.version).contains(&found) {
             return Err(FrameError::Version { name, path, found, known: self.version });
         }
         if number(12) as usize != payload.len() {
@@ -192,7 +194,8 @@ impl Format {
 mod tests {
     use super::*;
 
-    const FORMAT: Format = Format { magic: *b"TMTEST\0\0", version: 3, name: "test file" };
+    const FORMAT: Format =
+        Format { magic: *b"TMTEST\0\0", version: 3, oldest: 2, name: "test file" };
 
     #[test]
     fn every_flipped_bit_is_noticed() {
@@ -217,5 +220,8 @@ mod tests {
             error.to_string(),
             "`a/b` is a test file of version 9; this build understands version 3"
         );
+        let of_version = |version| Format { version, ..FORMAT }.encode(b"payload");
+        assert_eq!(FORMAT.decode(Path::new("f"), &of_version(2)).ok(), Some(&b"payload"[..]));
+        assert!(FORMAT.decode(Path::new("f"), &of_version(1)).is_err());
     }
 }

@@ -2,14 +2,14 @@
 //! records of an internal topic.
 //!
 //! **A committed offset is durable before it is answered**, and the newest one in the order
-//! of the log counts.
+//! of the log counts. The topic is compacted, so that its size and the time of a start follow
+//! what groups have committed, not how often.
 
 mod record;
 mod table;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use crate::batch::{Batch, BatchBuilder, Batches, ControlKind, EncodedBatch};
 use crate::fields::STRING_BYTES_MAX;
 use crate::identity::{LeaderEpoch, Offset, ProducerId, TopicName, TopicPartition};
-use crate::partition::{AppendError, DeleteError, Isolation, Partition, ReadError};
+use crate::partition::{AppendError, Isolation, Partition, ReadError};
 pub(crate) use table::Offsets;
 use table::Table;
 
@@ -135,13 +135,11 @@ pub(crate) struct Groups {
     table: Mutex<Table>,
     /// No transaction that was open before it is still open.
     settled: Mutex<Offset>,
-    /// The topic is written anew when it is larger than this.
-    rewrite_bytes: AtomicU64,
 }
 
 impl Groups {
     /// Reads the internal topic, in which no transaction may be open any more.
-    pub(crate) fn load(partition: Arc<Partition>, bytes_max: u64) -> Result<Self, ReadError> {
+    pub(crate) fn load(partition: Arc<Partition>) -> Result<Self, ReadError> {
         let mut table = Table::default();
         let mut pending: HashMap<ProducerId, Vec<Written>> = HashMap::new();
         let mut from = partition.offsets().log_start;
@@ -156,8 +154,7 @@ impl Groups {
             from = fetched.next;
         }
         table.tidy(from);
-        let rewrite_bytes = AtomicU64::new(bytes_max);
-        Ok(Self { partition, table: Mutex::new(table), settled: Mutex::new(from), rewrite_bytes })
+        Ok(Self { partition, table: Mutex::new(table), settled: Mutex::new(from) })
     }
 
     pub(crate) fn partition(&self) -> &Arc<Partition> {
@@ -234,27 +231,6 @@ impl Groups {
             }
             rest = later;
         }
-        Ok(())
-    }
-
-    /// Whether the topic has grown enough to be written anew.
-    pub(crate) fn needs_rewrite(&self) -> bool {
-        self.partition.bytes() > self.rewrite_bytes.load(Ordering::Relaxed)
-    }
-
-    /// Writes what counts to the end of the internal topic, and deletes what is before.
-    ///
-    /// No offset may be committed meanwhile.
-    pub(crate) async fn rewrite(&self, bytes_max: u64, now_ms: i64) -> Result<(), DeleteError> {
-        let start = self.partition.end();
-        let snapshot = self.table.lock().snapshot();
-        let before = self.partition.bytes();
-        self.commit(snapshot, now_ms).await?;
-        let counted = self.partition.bytes() - before;
-        self.partition.forget_before(start).await?;
-        // A multiple of what counts, so that the work stays proportional to what is committed.
-        let bytes = bytes_max.max(4 * counted);
-        self.rewrite_bytes.store(bytes, Ordering::Relaxed);
         Ok(())
     }
 }

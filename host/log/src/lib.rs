@@ -46,7 +46,10 @@ pub use batch::{
     murmur2, partition_for_key,
 };
 pub use clock::{Clock, RealClock};
-pub use config::{ConfigError, Flush, LogConfig, TimestampType, TopicConfig};
+pub use config::{
+    Cleanup, ConfigError, Flush, LogConfig, Ratio, Setting, SettingError, SettingKind,
+    TimestampType, TopicConfig,
+};
 pub use disk::{Disk, DiskFile, DiskLock, Entry, OpenMode, RealDisk};
 pub use dump::{Dump, DumpError, DumpedBatch};
 pub use environment::{Blocking, Environment};

@@ -3,12 +3,13 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::batch::EncodedBatch;
-use crate::config::{LogConfig, TopicConfig};
+use crate::config::{LogConfig, Setting, TopicConfig};
 use crate::disk::DiskLock;
 use crate::environment::Environment;
 use crate::groups::{self, CommittedOffset, GroupError, Groups};
@@ -30,9 +31,11 @@ pub(crate) struct Core {
     pub coordinator: Coordinator,
     pub groups: Groups,
     pub producer_ids: ProducerIds,
-    /// Held for writing while an internal topic is written anew, for reading while what it
-    /// tells changes.
+    /// Held for writing while the log of transactions is written anew, for reading while what
+    /// it tells changes.
     pub rewrites: tokio::sync::RwLock<()>,
+    /// Ends compaction early.
+    pub is_closing: AtomicBool,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -76,8 +79,7 @@ impl Log {
         let timeout_ms = config.transaction_timeout_ms;
         let recovered = Coordinator::recover(transactions, &partitions, timeout_ms, now_ms).await?;
         producer_ids.skip_to(recovered.producer_ids_end);
-        let offsets = internal(&topics, groups::TOPIC)?;
-        let groups = Groups::load(offsets, config.internal_bytes_max)?;
+        let groups = Groups::load(internal(&topics, groups::TOPIC)?)?;
         let took_ms = environment.clock.elapsed().saturating_sub(started).as_millis();
         tracing::info!(dir = %dir.display(), partitions = partitions.len(), took_ms, "log opened");
         let core = Core {
@@ -89,6 +91,7 @@ impl Log {
             groups,
             producer_ids,
             rewrites: tokio::sync::RwLock::default(),
+            is_closing: AtomicBool::new(false),
             _lock: lock,
         };
         Ok(Arc::new(Self { core: Arc::new(core) }))
@@ -140,7 +143,50 @@ impl Log {
     ) -> Result<(), TopicError> {
         not_internal(name)?;
         let name = name.clone();
-        self.blocking(move |core| core.topics.configure(&name, &config)).await
+        let change = |current: &mut TopicConfig| {
+            *current = config;
+            Ok(())
+        };
+        self.blocking(move |core| core.topics.configure(&name, change)).await.map(drop)
+    }
+
+    /// Changes some of a topic's settings; without a value a setting gets its default back.
+    /// All of them change or none. Durable on return; they count at once. Returns all settings.
+    ///
+    /// # Errors
+    /// [`TopicError`]; nothing was changed.
+    /// # Cancel safety
+    /// The settings may be changed all the same.
+    pub async fn alter_topic(
+        &self,
+        name: &TopicName,
+        changes: Vec<(Setting, Option<String>)>,
+    ) -> Result<TopicConfig, TopicError> {
+        not_internal(name)?;
+        let name = name.clone();
+        self.blocking(move |core| {
+            core.topics.configure(&name, |config| {
+                let refused = |source| TopicError::Setting { name: name.clone(), source };
+                let mut changes = changes.iter();
+                changes.try_for_each(|(setting, value)| {
+                    setting.set(config, value.as_deref()).map_err(refused)
+                })
+            })
+        })
+        .await
+    }
+
+    /// Gives a topic more partitions, `total` in all. Durable on return.
+    ///
+    /// Keys go to other partitions than before from then on, unless producers say where.
+    /// # Errors
+    /// [`TopicError`]; nothing was changed.
+    /// # Cancel safety
+    /// The partitions may be added all the same.
+    pub async fn add_partitions(&self, name: &TopicName, total: u32) -> Result<(), TopicError> {
+        not_internal(name)?;
+        let name = name.clone();
+        self.blocking(move |core| core.topics.add_partitions(&name, total)).await
     }
 
     /// The names of all topics, sorted, the log's own included.
@@ -373,7 +419,6 @@ impl Log {
     }
 
     async fn change_offsets(&self, changes: Vec<groups::Change>) -> Result<(), GroupError> {
-        let _no_rewrite = self.core.rewrites.read().await;
         let now_ms = self.core.environment.clock.now_ms();
         Ok(self.core.groups.commit(changes, now_ms).await?)
     }
@@ -396,10 +441,33 @@ impl Log {
         partition.delete_before(before).await
     }
 
-    /// Applies retention, syncs what is overdue, ends abandoned transactions, keeps internal
-    /// topics small. To be called every second or so.
+    /// Compacts the partitions for which that is due, the one with the most new records first;
+    /// says how many. To be called every second or so, beside [`Log::maintain`]: it can take
+    /// long.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: what has begun comes to its end, or is stopped by [`Log::close`].
+    pub async fn compact(&self) -> usize {
+        let mut due: Vec<_> = self.core.topics.partitions();
+        let mut due: Vec<_> =
+            due.drain(..).filter_map(|it| it.dirt().map(|dirt| (dirt, it))).collect();
+        due.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        let mut count = 0;
+        for (_, partition) in due {
+            let work = move |core: &Core| {
+                let bytes_max = core.config.compaction_bytes_max;
+                partition.compact(bytes_max, &core.is_closing)
+            };
+            count += usize::from(self.blocking(work).await.is_some());
+        }
+        count
+    }
+
+    /// Applies retention, syncs what is overdue, ends abandoned transactions, keeps the log of
+    /// transactions small. To be called every second or so.
     pub async fn maintain(&self) {
         let core = &self.core;
+        core.groups.tidy();
         core.coordinator.maintain(core).await;
         for partition in core.topics.partitions() {
             partition.maintain(core.config.producer_expiry_ms).await;
@@ -416,18 +484,13 @@ impl Log {
             let _alone = core.rewrites.write().await;
             core.coordinator.rewrite(core).await?;
         }
-        core.groups.tidy();
-        if core.groups.needs_rewrite() {
-            let _alone = core.rewrites.write().await;
-            let now_ms = core.environment.clock.now_ms();
-            core.groups.rewrite(core.config.internal_bytes_max, now_ms).await?;
-        }
         Ok(())
     }
 
     /// Makes everything durable. The folder is free when the last handle is dropped.
     pub async fn close(&self) {
         let core = &self.core;
+        core.is_closing.store(true, Ordering::Relaxed);
         if let Err(error) = core.coordinator.complete(core).await {
             tracing::warn!(%error, "completed transactions not noted");
         }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{ConfigError, LogConfig, TopicConfig};
+use crate::config::{Cleanup, ConfigError, LogConfig, TopicConfig};
 use crate::disk::{Disk, DiskLock};
 use crate::environment::{Blocking, Environment};
 use crate::framed::{Format, FrameError};
@@ -17,7 +17,7 @@ use crate::partition::{AppendError, Partition, ReadError, RecoveryError};
 use crate::topics::{TopicError, Topics};
 use crate::transaction::{self, ProducerIds};
 
-const FORMAT: Format = Format { magic: *b"TMDATA\0\0", version: 1, name: "data folder" };
+const FORMAT: Format = Format { magic: *b"TMDATA\0\0", version: 1, oldest: 1, name: "data folder" };
 const FORMAT_FILE: &str = "tidemill.data";
 const LOCK_FILE: &str = "lock";
 
@@ -123,8 +123,10 @@ pub(crate) fn open_parts(
         Blocking::Inline => 1,
     };
     let topics = Topics::open(dir, environment.clone(), metrics, threads_max)?;
-    for name in [transaction::TOPIC, groups::TOPIC] {
-        create_internal(&topics, name)?;
+    for (name, cleanup) in
+        [(transaction::TOPIC, Cleanup::DELETE), (groups::TOPIC, Cleanup::COMPACT)]
+    {
+        create_internal(&topics, name, cleanup, config.internal_bytes_max)?;
     }
     let producer_ids = ProducerIds::open(disk, dir)?;
     Ok(Parts { lock, topics, producer_ids })
@@ -167,14 +169,28 @@ pub(crate) fn require_format(disk: &dyn Disk, dir: &Path) -> Result<(), FrameErr
     FORMAT.read(disk, &dir.join(FORMAT_FILE)).map(drop)
 }
 
-fn create_internal(topics: &Topics, name: &str) -> Result<(), OpenError> {
+fn create_internal(
+    topics: &Topics,
+    name: &str,
+    cleanup: Cleanup,
+    bytes_max: u64,
+) -> Result<(), OpenError> {
     let at = internal_at(name)?;
-    if topics.partition(&at).is_some() {
-        return Ok(());
+    // Kept small by being compacted or written anew, never by age. As in Kafka, the segments of
+    // a compacted one are small, for the one that is written to is never compacted.
+    let config = TopicConfig { retention_ms: None, cleanup, ..TopicConfig::default() };
+    let part = (bytes_max / 8).clamp(TopicConfig::SEGMENT_BYTES_MIN, config.segment_bytes);
+    let segment_bytes = if cleanup.compact { part } else { config.segment_bytes };
+    let config = TopicConfig { segment_bytes, ..config };
+    if topics.partition(&at).is_none() {
+        return Ok(topics.create(&at.topic, &config)?);
     }
-    // Kept small by being rewritten, never by age.
-    let config = TopicConfig { retention_ms: None, ..TopicConfig::default() };
-    Ok(topics.create(&at.topic, &config)?)
+    // Made by an earlier version, perhaps.
+    topics.configure(&at.topic, |current| {
+        *current = config;
+        Ok(())
+    })?;
+    Ok(())
 }
 
 pub(crate) fn internal(topics: &Topics, name: &str) -> Result<Arc<Partition>, OpenError> {

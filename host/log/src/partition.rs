@@ -13,6 +13,8 @@ mod walk;
 
 mod listing;
 mod recovery;
+
+mod compaction;
 mod retention;
 
 mod mark;
@@ -37,12 +39,14 @@ pub use recovery::RecoveryError;
 pub use retention::DeleteError;
 pub(crate) use state_file::Durable;
 
+use crate::batch::Header;
 use crate::config::TopicConfig;
 use crate::disk::DiskFile;
 use crate::environment::Environment;
 use crate::identity::{LeaderEpoch, Offset, ProducerId, TopicPartition};
 use crate::metrics::Metrics;
 use crate::segment::{Active, Segment};
+use compaction::Compaction;
 use sync::SyncGate;
 
 /// Where a partition begins and how far it can be read.
@@ -68,6 +72,14 @@ pub struct AbortedTransaction {
     pub last_offset: Offset,
 }
 
+impl AbortedTransaction {
+    /// Whether a transactional batch is one of its.
+    pub(crate) fn covers(&self, header: &Header) -> bool {
+        self.producer_id == header.producer_id
+            && (self.first_offset..=self.last_offset).contains(&header.base_offset)
+    }
+}
+
 /// One partition of a topic.
 pub(crate) struct Partition {
     at: TopicPartition,
@@ -77,8 +89,9 @@ pub(crate) struct Partition {
     config: RwLock<Arc<TopicConfig>>,
     state: Mutex<State>,
     mark: Mutex<Mark>,
-    /// Held by whoever moves the start: one at a time writes the durable facts.
+    /// Held by whoever moves the start or swaps segments: one at a time writes the facts.
     start_moves: Mutex<()>,
+    compaction: Mutex<Compaction>,
     offsets: watch::Sender<Offsets>,
     gate: SyncGate,
 }

@@ -2,11 +2,13 @@
 //!
 //! `00000000000000000000.log` holds record batches and nothing else, as Kafka lays them out.
 //! Beside a closed one lies a `.seal` with its index, its checksum and the producers' state
-//! at its end. **A segment with a seal never changes again.**
+//! at its end. **A segment with a seal never changes again**, but compaction may put another
+//! one in its place.
 
 mod index;
 mod scan;
 mod seal;
+mod swap;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,8 +19,9 @@ use parking_lot::Mutex;
 
 pub(crate) use index::SegmentIndex;
 pub use scan::{Damage, DamageKind};
-pub(crate) use scan::{Scanned, batch_follows, scan};
+pub(crate) use scan::{Scanned, batch_follows, scan, visit_batches};
 pub(crate) use seal::Seal;
+pub(crate) use swap::{CLEANED_SUFFIX, Swap, cleaned_path};
 
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::identity::Offset;
@@ -47,7 +50,10 @@ pub(crate) fn base_of(name: &str) -> Option<Offset> {
 /// The segment that is written.
 pub(crate) struct Active {
     pub base: Offset,
-    pub file: Arc<dyn DiskFile>,
+    /// Closed while nobody needs it.
+    file: Option<Arc<dyn DiskFile>>,
+    /// Needed since the last call of [`Active::rest`].
+    is_used: bool,
     pub bytes: u64,
     pub index: SegmentIndex,
     pub crc: crc32fast::Hasher,
@@ -60,19 +66,49 @@ impl Active {
     /// Makes the file; its name is not durable yet.
     pub(crate) fn create(disk: &dyn Disk, dir: &Path, base: Offset) -> io::Result<Self> {
         let file = disk.open(&log_path(dir, base), OpenMode::Create)?;
-        Ok(Self {
+        Ok(Self::of_file(base, file))
+    }
+
+    /// An empty segment, or one whose content the caller fills in.
+    pub(crate) fn of_file(base: Offset, file: Arc<dyn DiskFile>) -> Self {
+        Self {
             base,
-            file,
+            file: Some(file),
+            is_used: true,
             bytes: 0,
             index: SegmentIndex::default(),
             crc: crc32fast::Hasher::new(),
             started_ms: None,
             aborted: Vec::new(),
-        })
+        }
+    }
+
+    /// The file, opened where it is not.
+    pub(crate) fn file(&mut self, disk: &dyn Disk, dir: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.is_used = true;
+        if let Some(file) = &self.file {
+            return Ok(file.clone());
+        }
+        let file = disk.open(&log_path(dir, self.base), OpenMode::Write)?;
+        self.file = Some(file.clone());
+        Ok(file)
+    }
+
+    /// The file, where it is open. What was written but not synced keeps it open.
+    pub(crate) fn open_file(&self) -> Option<Arc<dyn DiskFile>> {
+        self.file.clone()
+    }
+
+    /// Closes the file where nobody has needed it since the last call; everything in it must be
+    /// synced.
+    pub(crate) fn rest(&mut self) {
+        if !std::mem::take(&mut self.is_used) {
+            self.file = None;
+        }
     }
 
     /// Closes the segment: `next` comes after its last record.
-    pub(crate) fn close(self, next: Offset) -> Segment {
+    pub(crate) fn close(self, next: Offset, file: Arc<dyn DiskFile>) -> Segment {
         Segment {
             base: self.base,
             next,
@@ -80,9 +116,11 @@ impl Active {
             max_timestamp_ms: self.index.max_timestamp_ms(),
             aborted: self.aborted,
             crc: self.crc.finalize(),
+            horizon_ms: None,
             sealed: AtomicBool::new(false),
             used: AtomicBool::new(true),
-            loaded: Mutex::new(Some(Loaded { file: self.file, index: Arc::new(self.index) })),
+            pinned: AtomicBool::new(false),
+            loaded: Mutex::new(Some(Loaded { file, index: Arc::new(self.index) })),
         }
     }
 }
@@ -95,9 +133,13 @@ pub(crate) struct Segment {
     pub max_timestamp_ms: i64,
     pub aborted: Vec<AbortedTransaction>,
     pub crc: u32,
+    /// When the first of its tombstones or markers may go, if compaction left any.
+    pub horizon_ms: Option<i64>,
     sealed: AtomicBool,
     /// Read since the last call of [`Segment::rest`].
     used: AtomicBool,
+    /// Its files are about to be replaced: what is open stays open.
+    pinned: AtomicBool,
     loaded: Mutex<Option<Loaded>>,
 }
 
@@ -118,8 +160,10 @@ impl Segment {
             max_timestamp_ms: seal.index.max_timestamp_ms(),
             aborted: seal.aborted.clone(),
             crc: seal.crc,
+            horizon_ms: seal.horizon_ms,
             sealed: AtomicBool::new(true),
             used: AtomicBool::new(false),
+            pinned: AtomicBool::new(false),
             loaded: Mutex::new(None),
         }
     }
@@ -153,8 +197,26 @@ impl Segment {
     /// Closes the file and drops the index where nobody has read since the last call.
     pub(crate) fn rest(&self) {
         if self.is_sealed() && !self.used.swap(false, Ordering::Relaxed) {
-            *self.loaded.lock() = None;
+            let mut loaded = self.loaded.lock();
+            if !self.pinned.load(Ordering::Acquire) {
+                *loaded = None;
+            }
         }
+    }
+
+    /// Opens the file for good: whoever reads this segment is not to find another one under
+    /// its name.
+    ///
+    /// # Errors
+    /// As [`Segment::load`].
+    pub(crate) fn pin(&self, disk: &dyn Disk, dir: &Path) -> io::Result<Loaded> {
+        self.pinned.store(true, Ordering::Release);
+        self.load(disk, dir)
+    }
+
+    /// Lets go of the file again.
+    pub(crate) fn unpin(&self) {
+        self.pinned.store(false, Ordering::Release);
     }
 
     /// The file, where it is open.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ConfigError, TopicConfig};
+use crate::config::{ConfigError, SettingError, TopicConfig};
 use crate::disk::{Disk, remove_tree};
 use crate::environment::Environment;
 use crate::framed::{Format, FrameError};
@@ -18,7 +18,8 @@ use crate::identity::{LeaderEpoch, PartitionId, TopicName, TopicPartition};
 use crate::metrics::Metrics;
 use crate::partition::{Offsets, Opening, Partition, RecoveryError};
 
-const FORMAT: Format = Format { magic: *b"TMTOPIC\0", version: 1, name: "topic description" };
+const FORMAT: Format =
+    Format { magic: *b"TMTOPIC\0", version: 2, oldest: 1, name: "topic description" };
 const FILE: &str = "topic.state";
 
 /// Where topics are.
@@ -70,7 +71,15 @@ pub enum TopicError {
         /// Which.
         source: ConfigError,
     },
-    /// The number of partitions is fixed.
+    /// A setting that there is not, or a value that is none.
+    #[error("settings of topic {name}")]
+    Setting {
+        /// Its name.
+        name: TopicName,
+        /// Which.
+        source: SettingError,
+    },
+    /// Partitions can be added, but not taken away.
     #[error("topic {name} has {current} partitions; their number cannot be changed to {wanted}")]
     Partitions {
         /// Its name.
@@ -113,6 +122,7 @@ impl TopicError {
             Self::Unknown { .. } => "list the topics with `tidemill topic list`",
             Self::Internal { .. } => "choose a name that does not begin with \"__\"",
             Self::Config { .. } => "choose a value within the bounds",
+            Self::Setting { .. } => "see `tidemill topic create --help` for what can be set",
             Self::Partitions { .. } => "make a new topic and copy the records",
             Self::Disk { .. } => "check the disk, its space and the folder's permissions",
             Self::Open { source, .. } => source.hint(),
@@ -202,17 +212,19 @@ impl Topics {
 
     fn open_all(&self, found: Vec<Found>, threads_max: usize) -> Result<(), RecoveryError> {
         for Found { name, stored: (id, config) } in found {
-            let partitions = self.open_partitions(&name, &config, threads_max, false)?;
+            let partitions = self.open_partitions(&name, &config, 0, threads_max, false)?;
             let topic = Topic { id, config: Arc::new(config), partitions };
             self.by_name.write().insert(name, topic);
         }
         Ok(())
     }
 
+    /// Opens the partitions of a topic from number `first` on.
     fn open_partitions(
         &self,
         name: &TopicName,
         config: &TopicConfig,
+        first: u32,
         threads_max: usize,
         is_new: bool,
     ) -> Result<Vec<Arc<Partition>>, RecoveryError> {
@@ -225,7 +237,7 @@ impl Topics {
             config: config.clone(),
             is_new,
         };
-        let all: Vec<u32> = (0..config.partitions).collect();
+        let all: Vec<u32> = (first..config.partitions).collect();
         if threads_max <= 1 {
             return all.into_iter().map(|index| Partition::open(opening(index))).collect();
         }
@@ -263,7 +275,7 @@ impl Topics {
         let id = self.new_id();
         self.lay_out(name, id, config).map_err(disk_error("create", name))?;
         let partitions = self
-            .open_partitions(name, config, 1, true)
+            .open_partitions(name, config, 0, 1, true)
             .map_err(|source| TopicError::Open { name: name.clone(), source })?;
         let topic = Topic { id, config: Arc::new(config.clone()), partitions };
         self.by_name.write().insert(name.clone(), topic);
@@ -287,8 +299,8 @@ impl Topics {
         }
         write_stored(disk, &staged, id, config)?;
         disk.rename(&staged, &self.topic_dir(name))?;
-        disk.sync_dir(&self.dir.join(FOLDER))?;
-        disk.sync_dir(&staging)
+        // The rename is one change: it is durable here and there at once.
+        disk.sync_dir(&self.dir.join(FOLDER))
     }
 
     /// Deletes a topic. Durable on return.
@@ -304,7 +316,7 @@ impl Topics {
         if let Err(error) = disk.rename(&self.topic_dir(name), &doomed) {
             return Err(failed(error));
         }
-        let synced = disk.sync_dir(&trash).and_then(|()| disk.sync_dir(&self.dir.join(FOLDER)));
+        let synced = disk.sync_dir(&self.dir.join(FOLDER));
         if let Some(topic) = self.by_name.write().remove(name) {
             topic.partitions.iter().for_each(|partition| partition.mark_deleted());
         }
@@ -318,28 +330,78 @@ impl Topics {
     }
 
     /// Changes a topic's settings, but for the number of its partitions. Durable on return.
+    ///
+    /// `change` gets them as they are.
     pub(crate) fn configure(
         &self,
         name: &TopicName,
-        config: &TopicConfig,
-    ) -> Result<(), TopicError> {
-        config.validate().map_err(|source| TopicError::Config { name: name.clone(), source })?;
+        change: impl FnOnce(&mut TopicConfig) -> Result<(), TopicError>,
+    ) -> Result<TopicConfig, TopicError> {
         let _one_at_a_time = self.changes.lock();
-        let (id, current) = {
-            let topics = self.by_name.read();
-            let topic = topics.get(name);
-            let topic = topic.ok_or_else(|| TopicError::Unknown { name: name.clone() })?;
-            (topic.id, topic.config.partitions)
-        };
-        if current != config.partitions {
-            let wanted = config.partitions;
+        let (id, current) = self.known(name)?;
+        let mut config = (*current).clone();
+        change(&mut config)?;
+        config.validate().map_err(|source| TopicError::Config { name: name.clone(), source })?;
+        if current.partitions != config.partitions {
+            let (current, wanted) = (current.partitions, config.partitions);
             return Err(TopicError::Partitions { name: name.clone(), current, wanted });
         }
+        if *current != config {
+            self.reconfigure(name, id, &config, Vec::new())?;
+        }
+        Ok(config)
+    }
+
+    /// Gives a topic more partitions, `total` in all. Durable on return.
+    ///
+    /// **The new number is written last**: after a crash before it there are folders that
+    /// nobody has written to, and the next attempt makes them anew.
+    pub(crate) fn add_partitions(&self, name: &TopicName, total: u32) -> Result<(), TopicError> {
+        let _one_at_a_time = self.changes.lock();
+        let (id, current) = self.known(name)?;
+        if total <= current.partitions {
+            let current = current.partitions;
+            return Err(TopicError::Partitions { name: name.clone(), current, wanted: total });
+        }
+        let config = TopicConfig { partitions: total, ..(*current).clone() };
+        config.validate().map_err(|source| TopicError::Config { name: name.clone(), source })?;
+        let added = current.partitions..total;
+        let laid_out = added.clone().try_for_each(|index| {
+            let dir = self.topic_dir(name).join(index.to_string());
+            remove_tree(self.disk(), &dir)?;
+            Partition::lay_out(self.disk(), &dir)
+        });
+        let failed = disk_error("add partitions to", name);
+        laid_out.and_then(|()| self.disk().sync_dir(&self.topic_dir(name))).map_err(failed)?;
+        let partitions = self
+            .open_partitions(name, &config, added.start, 1, true)
+            .map_err(|source| TopicError::Open { name: name.clone(), source })?;
+        self.reconfigure(name, id, &config, partitions)?;
+        tracing::info!(topic = %name, partitions = total, "partitions added");
+        Ok(())
+    }
+
+    fn known(&self, name: &TopicName) -> Result<(u128, Arc<TopicConfig>), TopicError> {
+        let topics = self.by_name.read();
+        let topic = topics.get(name);
+        let topic = topic.ok_or_else(|| TopicError::Unknown { name: name.clone() })?;
+        Ok((topic.id, topic.config.clone()))
+    }
+
+    /// Writes the settings, then lets them count.
+    fn reconfigure(
+        &self,
+        name: &TopicName,
+        id: u128,
+        config: &TopicConfig,
+        added: Vec<Arc<Partition>>,
+    ) -> Result<(), TopicError> {
         write_stored(self.disk(), &self.topic_dir(name), id, config)
             .map_err(disk_error("configure", name))?;
         let config = Arc::new(config.clone());
         if let Some(topic) = self.by_name.write().get_mut(name) {
             topic.partitions.iter().for_each(|partition| partition.configure(config.clone()));
+            topic.partitions.extend(added);
             topic.config = config;
         }
         Ok(())
@@ -430,4 +492,29 @@ fn write_stored(disk: &dyn Disk, topic: &Path, id: u128, config: &TopicConfig) -
 fn disk_error(action: &'static str, name: &TopicName) -> impl FnOnce(io::Error) -> TopicError {
     let name = name.clone();
     move |source| TopicError::Disk { action, name, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Cleanup;
+    use crate::simulation::Simulation;
+
+    #[test]
+    fn a_description_of_the_first_version_is_read() {
+        let environment = Simulation::new(1).environment();
+        let (disk, dir) = (&*environment.disk, Path::new("/t"));
+        disk.create_dir_all(dir).unwrap();
+        let first = r#"{"id":"0000000000000000000000000000002a","config":{"partitions":3,
+            "flush":{"interval-ms":250},"segment_bytes":1024,"segment_ms":5,"retention_ms":null,
+            "retention_bytes":9,"message_bytes_max":200,"index_interval_bytes":7,
+            "timestamp_type":"log-append-time"}}"#;
+        let format = Format { version: 1, ..FORMAT };
+        format.replace(disk, &dir.join(FILE), first.as_bytes()).unwrap();
+        let (id, config) = read_stored(disk, dir).unwrap();
+        assert_eq!((id, config.partitions, config.retention_bytes), (42, 3, Some(9)));
+        assert_eq!(config.cleanup, Cleanup::DELETE);
+        write_stored(disk, dir, id, &config).unwrap();
+        assert_eq!(read_stored(disk, dir).unwrap(), (id, config));
+    }
 }

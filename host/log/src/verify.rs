@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::batch::{Batch, ControlKind, RecordReader};
+use crate::batch::{Batch, ControlKind, Header, RecordReader};
 use crate::disk::{Disk, OpenMode};
 use crate::dump::DumpError;
 use crate::environment::Environment;
@@ -86,16 +86,20 @@ impl Verified {
             Ok(facts) => facts,
             Err(error) => return self.found_frame(error, &Durable::path(dir)),
         };
-        let floor = match Mark::open(disk, dir, OpenMode::Read) {
-            Ok(mark) => mark.map_or(facts.log_start, |mark| mark.offset()),
+        let floor = match Mark::read(disk, dir) {
+            Ok(mark) => mark.map_or(facts.log_start, |mark| mark.offset),
             Err(error) => return self.found_frame(error, &Mark::path(dir)),
         };
         let entries = disk.list(dir).map_err(|it| DumpError::disk("list", dir, it))?;
         let mut bases: Vec<_> = entries.iter().filter_map(|entry| base_of(&entry.name)).collect();
         bases.sort_unstable();
+        // The next start removes what a swap has joined.
+        let is_joined = |base: &Offset| facts.swap.iter().any(|swap| swap.joined.contains(base));
+        bases.retain(|base| !is_joined(base));
         let mut next = bases.first().copied().filter(|first| *first <= facts.log_start);
         for (index, base) in bases.iter().copied().enumerate() {
-            if next.is_some_and(|next| next != base) || next.is_none() {
+            let is_compacted = next.is_some_and(|next| next < base && next < facts.cleaned_to);
+            if next != Some(base) && !is_compacted {
                 let from = next.unwrap_or(facts.log_start);
                 let what = format!("records from offset {from} to {base} are missing");
                 self.found(log_path(dir, base), 0, what, true);
@@ -120,7 +124,8 @@ impl Verified {
         facts: &Durable,
         (is_last, floor): (bool, Offset),
     ) -> Result<Offset, DumpError> {
-        let path = log_path(dir, base);
+        let swapped = facts.swap.as_ref().filter(|swap| swap.base == base);
+        let path = swapped.map_or_else(|| log_path(dir, base), |swap| swap.log_path(disk, dir));
         let failed = |error: io::Error| DumpError::disk("read", &path, error);
         let file = disk.open(&path, OpenMode::Read).map_err(failed)?;
         self.segments += 1;
@@ -133,9 +138,9 @@ impl Verified {
                 malformed.push((position, what));
             }
         };
-        let epoch_at = |offset| facts.epoch_at(offset);
+        let place = |header: &Header, expected| facts.check_place(header, expected);
         // An entry for every batch: those of the seal must be among them.
-        let scanned = scan(&*file, base, 1, &epoch_at, &mut visit).map_err(failed)?;
+        let scanned = scan(&*file, base, 1, &place, &mut visit).map_err(failed)?;
         self.bytes += scanned.bytes;
         for (position, what) in malformed {
             self.found(path.clone(), position, what, true);
@@ -145,21 +150,21 @@ impl Verified {
                 self.torn_bytes += scanned.file_bytes - scanned.bytes;
             } else {
                 let what = format!("offset {}: {}", damage.offset, damage.kind);
-                self.found(path, damage.position, what, true);
+                self.found(path.clone(), damage.position, what, true);
             }
         }
-        Ok(self.compare_seal(disk, dir, base, scanned))
+        let seal = swapped.map_or_else(|| seal_path(dir, base), |swap| swap.seal_path(disk, dir));
+        Ok(self.compare_seal(disk, (path, seal), base, scanned))
     }
 
     fn compare_seal(
         &mut self,
         disk: &dyn Disk,
-        dir: &Path,
+        (file, path): (PathBuf, PathBuf),
         base: Offset,
         scanned: Scanned,
     ) -> Offset {
-        let path = seal_path(dir, base);
-        let seal = match Seal::read(disk, dir, base) {
+        let seal = match Seal::read_from(disk, path.clone(), base) {
             Ok(seal) => seal,
             Err(error) if error.is_missing() => return scanned.next,
             Err(error) => {
@@ -169,7 +174,7 @@ impl Verified {
         };
         if scanned.damage.is_none() && seal.crc != scanned.crc.finalize() {
             let what = "the checksum of the whole segment does not match".into();
-            self.found(log_path(dir, base), 0, what, true);
+            self.found(file, 0, what, true);
         }
         if scanned.damage.is_none() && !seal.index.is_part_of(&scanned.index) {
             self.found(path, 0, "the index does not match the segment".into(), false);

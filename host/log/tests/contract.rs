@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use support::{at, batch, chain, open, read_all, read_as, small_segments, stamped, topic, values};
 use tidemill_log::{
     CommittedOffset, Environment, Flush, Isolation, LeaderEpoch, Log, LogConfig, Offset, OpenMode,
-    ReadError, TopicConfig, TopicError,
+    ReadError, Setting, TopicConfig, TopicError,
 };
 
 contract! {
@@ -27,6 +27,8 @@ contract! {
     watchers_wake,
     epochs_and_newest_timestamps_are_told,
     a_relaxed_topic_begins_an_epoch_with_every_start,
+    partitions_are_added,
+    settings_change_by_name_and_at_once,
 }
 
 async fn files_keep_what_is_written(dir: PathBuf, environment: Environment) {
@@ -332,4 +334,48 @@ async fn a_relaxed_topic_begins_an_epoch_with_every_start(dir: PathBuf, environm
     assert_eq!(first.1, Offset::new(1));
     assert!(log.leader_epoch(&at("r", 0)).unwrap() > LeaderEpoch::new(0));
     assert_eq!(read_all(&log, &at("r", 0)), [(0, "a".into())]);
+}
+
+async fn partitions_are_added(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
+    log.append(&at("t", 0), batch(["a"])).await.unwrap();
+    log.add_partitions(&topic("t"), 3).await.unwrap();
+    log.append(&at("t", 2), batch(["b"])).await.unwrap();
+    let fewer = log.add_partitions(&topic("t"), 3).await.unwrap_err();
+    assert_eq!(fewer.to_string(), "topic t has 3 partitions; their number cannot be changed to 3");
+    let many = log.add_partitions(&topic("t"), 10_001).await.unwrap_err();
+    assert!(matches!(many, TopicError::Config { .. }));
+    assert!(log.add_partitions(&topic("u"), 3).await.is_err());
+    drop(log);
+    let log = open(&dir, &environment).await;
+    assert_eq!(log.describe(&topic("t")).unwrap().partitions.len(), 3);
+    assert_eq!(read_all(&log, &at("t", 0)), [(0, "a".into())]);
+    assert_eq!(read_all(&log, &at("t", 2)), [(0, "b".into())]);
+}
+
+async fn settings_change_by_name_and_at_once(dir: PathBuf, environment: Environment) {
+    let log = open(&dir, &environment).await;
+    log.create_topic(&topic("t"), small_segments(1)).await.unwrap();
+    for number in 0..40 {
+        log.append(&at("t", 0), batch([format!("v{number}")])).await.unwrap();
+    }
+    let set = |value: &str| Some(value.to_owned());
+    let changes = vec![(Setting::RetentionBytes, set("1000")), (Setting::FlushMs, set("250"))];
+    let config = log.alter_topic(&topic("t"), changes).await.unwrap();
+    assert_eq!((config.retention_bytes, config.flush), (Some(1_000), Flush::IntervalMs(250)));
+    log.maintain().await;
+    assert!(log.offsets(&at("t", 0)).unwrap().log_start > Offset::ZERO, "it counts at once");
+    // All or nothing.
+    let changes = vec![(Setting::SegmentMs, set("1000")), (Setting::RetentionMs, set("soon"))];
+    let refused = log.alter_topic(&topic("t"), changes).await.unwrap_err();
+    let expected = "settings of topic t: invalid value soon for retention.ms: \
+                    a number between 0 and 9223372036854775807";
+    assert_eq!(chain(&refused), expected);
+    drop(log);
+    let log = open(&dir, &environment).await;
+    assert_eq!(log.describe(&topic("t")).unwrap().config, config);
+    let config = log.alter_topic(&topic("t"), vec![(Setting::FlushMs, None)]).await.unwrap();
+    assert_eq!(config.flush, Flush::Always);
+    assert!(log.alter_topic(&topic("__consumer_offsets"), vec![]).await.is_err());
 }

@@ -10,16 +10,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use support::{at, batch, block_on, open, read_all, small_segments, topic};
+use support::{at, batch, block_on, chain, open, read_all, small_segments, topic};
 use tidemill_log::simulation::{Fault, SimulatedRandom, Simulation};
 use tidemill_log::{
-    AppendError, CommittedOffset, Flush, GroupError, Log, LogConfig, Offset, TopicConfig,
-    Transaction, TransactionError,
+    AppendError, BatchBuilder, Cleanup, Codec, CommittedOffset, Flush, GroupError, Isolation, Log,
+    LogConfig, Offset, Ratio, RecordReader, TopicConfig, Transaction, TransactionError,
 };
 
 const DIR: &str = "/data";
 const PARTITIONS: u64 = 3;
-const STEPS: u64 = 22;
+const STEPS: u64 = 28;
 
 /// What the client knows of something it asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +44,20 @@ struct Asked {
     transaction: Option<u64>,
 }
 
+/// A record of the compacted topic that was asked for; without a value it is a tombstone.
+#[derive(Clone, Debug)]
+struct Keyed {
+    key: String,
+    value: Option<String>,
+    offset: Option<i64>,
+    outcome: Outcome,
+}
+
 /// What a client has asked for, and what it was answered.
 #[derive(Default)]
 struct Client {
     asked: Vec<Asked>,
+    keyed: Vec<Keyed>,
     transactions: BTreeMap<u64, Outcome>,
     /// Plain commits of group "g": the newest acknowledged, and the newest asked for.
     offset_acknowledged: i64,
@@ -81,6 +91,13 @@ impl Client {
         let Ok(log) = Log::open(Path::new(DIR), environment, config).await else { return };
         let made = log.create_topic(&topic("t"), small_segments(PARTITIONS as u32)).await;
         self.topic_is_acknowledged = made.is_ok();
+        let compacted = TopicConfig {
+            cleanup: Cleanup::COMPACT,
+            min_cleanable_dirty_ratio: Ratio::from_millionths(200_000),
+            delete_retention_ms: 300,
+            ..small_segments(1)
+        };
+        let _ = log.create_topic(&topic("c"), compacted).await;
         let mut left_open = Vec::new();
         for _ in 0..STEPS {
             if simulation.disk.is_off() {
@@ -100,8 +117,11 @@ impl Client {
         random: &SimulatedRandom,
         left_open: &mut Vec<Transaction>,
     ) {
-        match random.below(12) {
+        match random.below(18) {
             0..=4 => self.append(log, random).await,
+            12..=14 => self.append_keyed(log, random).await,
+            15 | 16 => drop(log.compact().await),
+            17 => drop(log.add_partitions(&topic("t"), PARTITIONS as u32).await),
             5..=7 => self.transact(log, random, left_open).await,
             8 => self.commit_offset(log).await,
             9 => log.maintain().await,
@@ -128,6 +148,28 @@ impl Client {
                 Err(error) => (None, append_outcome(error)),
             };
             self.asked.push(Asked { partition, value, offset, outcome, transaction: None });
+        }
+    }
+
+    async fn append_keyed(&mut self, log: &Log, random: &SimulatedRandom) {
+        for _ in 0..3 {
+            self.next += 1;
+            let key = format!("k{}", random.below(4));
+            let text = format!("{}-{}", self.next, "x".repeat(random.below(300) as usize));
+            let value = (random.below(4) > 0).then_some(text);
+            let mut builder = BatchBuilder::new();
+            let pushed =
+                builder.push(Some(key.as_bytes()), value.as_deref().map(str::as_bytes), &[], 1);
+            pushed.expect("it fits");
+            let batch = builder.finish().expect("a record");
+            let codec = if random.below(2) == 0 { Codec::None } else { Codec::Lz4 };
+            let batch = batch.compressed(codec).expect("a codec");
+            let appended = log.append(&at("c", 0), batch).await;
+            let (offset, outcome) = match &appended {
+                Ok(appended) => (Some(appended.base_offset.get()), Outcome::Acknowledged),
+                Err(error) => (None, append_outcome(error)),
+            };
+            self.keyed.push(Keyed { key, value, offset, outcome });
         }
     }
 
@@ -211,6 +253,7 @@ impl Client {
         if log.describe(&topic("t")).is_none() {
             return;
         }
+        self.check_keyed(log);
         let mut present: BTreeMap<u64, Vec<bool>> = BTreeMap::new();
         for partition in 0..PARTITIONS {
             self.check_partition(log, partition, &mut present);
@@ -229,6 +272,39 @@ impl Client {
         let committed = log.committed("g").first().map_or(0, |(_, it)| it.offset.get());
         let possible = self.offset_acknowledged..=self.offset_asked;
         assert!(possible.contains(&committed), "offset {committed} is not in {possible:?}");
+    }
+
+    /// The newest acknowledged record of each key is there, unless a newer one is; a key that
+    /// was deleted does not come back; and nothing is there that nobody asked for.
+    fn check_keyed(&self, log: &Log) {
+        if log.describe(&topic("c")).is_none() {
+            return assert!(self.keyed.iter().all(|it| it.outcome != Outcome::Acknowledged));
+        }
+        let found = read_keyed(log);
+        assert!(found.windows(2).all(|pair| pair[0].0 < pair[1].0), "out of order: {found:?}");
+        let mut rest = self.keyed.iter();
+        for (offset, key, value) in &found {
+            let asked = rest.find(|asked| {
+                let is_same = asked.key == *key && asked.value == *value;
+                is_same
+                    && asked.outcome != Outcome::Refused
+                    && asked.offset.is_none_or(|at| at == *offset)
+            });
+            assert!(asked.is_some(), "nobody asked for {key} = {value:?} at {offset}");
+        }
+        for (index, asked) in self.keyed.iter().enumerate() {
+            let Some(offset) = asked.offset else { continue };
+            let later = self.keyed.get(index + 1..).unwrap_or_default();
+            if later.iter().any(|it| it.key == asked.key && it.outcome != Outcome::Refused) {
+                continue;
+            }
+            let is_there = found.iter().any(|(at, _, _)| *at == offset);
+            let older = found.iter().any(|(at, key, _)| *at < offset && *key == asked.key);
+            match asked.value {
+                Some(_) => assert!(is_there, "{asked:?} is lost: {found:?}"),
+                None => assert!(is_there || !older, "{asked:?} is lost, what it deletes is not"),
+            }
+        }
     }
 
     fn check_partition(&self, log: &Log, partition: u64, present: &mut BTreeMap<u64, Vec<bool>>) {
@@ -269,6 +345,28 @@ impl Client {
     }
 }
 
+fn read_keyed(log: &Log) -> Vec<(i64, String, Option<String>)> {
+    let mut all = Vec::new();
+    let mut reader = RecordReader::default();
+    let mut from = Offset::ZERO;
+    loop {
+        let fetched = log.read(&at("c", 0), from, 1 << 20, Isolation::Committed);
+        let fetched = fetched.unwrap_or_else(|error| panic!("{}", chain(&error)));
+        if fetched.bytes.is_empty() {
+            return all;
+        }
+        for batch in fetched.batches().map(|batch| batch.expect("a good batch")) {
+            for record in reader.records(&batch).expect("records") {
+                let record = record.expect("a record");
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                let key = text(record.key.expect("a key"));
+                all.push((record.offset.get(), key, record.value.map(text)));
+            }
+        }
+        from = fetched.next;
+    }
+}
+
 /// The log works: appends, transactions, and another restart.
 async fn use_it(simulation: &Simulation) {
     let log = open(Path::new(DIR), &simulation.environment()).await;
@@ -284,6 +382,15 @@ async fn use_it(simulation: &Simulation) {
         transaction.commit().await.unwrap();
     }
     assert_eq!(read_all(&log, &at("t", 0)).len(), before + 3);
+    if log.describe(&topic("c")).is_some() {
+        let newest = |log: &Log| -> BTreeMap<_, _> {
+            read_keyed(log).into_iter().map(|(_, key, value)| (key, value)).collect()
+        };
+        let before = newest(&log);
+        log.compact().await;
+        let after = newest(&log);
+        assert!(before.iter().all(|(key, value)| value.is_none() || after.get(key) == Some(value)));
+    }
     drop(log);
     let log = open(Path::new(DIR), &simulation.environment()).await;
     assert_eq!(read_all(&log, &at("t", 0)).len(), before + 3);

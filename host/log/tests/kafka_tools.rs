@@ -8,8 +8,10 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
-use support::{at, batch, block_on_threads, files, open, topic};
-use tidemill_log::{CommittedOffset, Environment, Offset, TopicConfig};
+use support::{at, batch, block_on_threads, files, open, small_segments, topic};
+use tidemill_log::{
+    BatchBuilder, Cleanup, Codec, CommittedOffset, Environment, Log, Offset, Ratio, TopicConfig,
+};
 
 fn dump(classpath: &str, arguments: &[&str], file: &Path) -> String {
     let mut command = Command::new("java");
@@ -42,6 +44,21 @@ fn kafkas_dump_tool_reads_the_segments() {
     assert_contains(&data, &["isTransactional: true", "isvalid: true"]);
     assert!(!data.contains("isvalid: false"), "{data}");
 
+    // Batches that compaction has written anew, in every codec.
+    let all: Vec<_> = files(dir.path(), &at("c", 0), ".log")
+        .iter()
+        .map(|file| dump(&classpath, &["--print-data-log", "--deep-iteration"], file))
+        .collect();
+    let all = all.concat();
+    assert!(!all.contains("isvalid: false"), "{all}");
+    assert_contains(
+        &all,
+        &["key: k0 payload: value 0 of the last", "deleteHorizonMs: OptionalLong["],
+    );
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        assert_contains(&all, &[&format!("compresscodec: {codec}")]);
+    }
+
     let offsets = dump(&classpath, &["--offsets-decoder"], &first("__consumer_offsets"));
     assert_contains(&offsets, &["\"group\":\"g\"", "\"offset\":42", "manifest-42"]);
 
@@ -69,5 +86,30 @@ async fn write(dir: &Path) {
             transaction.abort().await.expect("an abort");
         }
     }
+    write_compacted(&log).await;
     log.close().await;
+}
+
+async fn write_compacted(log: &Log) {
+    let config = TopicConfig {
+        cleanup: Cleanup::COMPACT,
+        min_cleanable_dirty_ratio: Ratio::from_millionths(0),
+        ..small_segments(1)
+    };
+    log.create_topic(&topic("c"), config).await.expect("a new topic");
+    let codecs = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+    for round in ["first", "second", "last"] {
+        for (number, codec) in (0..25).zip(codecs.into_iter().cycle()) {
+            let mut builder = BatchBuilder::new();
+            let (key, value) = (format!("k{number}"), format!("value {number} of the {round}"));
+            builder.push(Some(b"gone"), None, &[], 1_000).expect("it fits");
+            builder.push(Some(b"same"), Some(b"of all"), &[], 1_000).expect("it fits");
+            builder
+                .push(Some(key.as_bytes()), Some(value.as_bytes()), &[], 1_000)
+                .expect("it fits");
+            let batch = builder.finish().expect("records").compressed(codec).expect("a codec");
+            log.append(&at("c", 0), batch).await.expect("an append");
+        }
+    }
+    assert_eq!(log.compact().await, 1);
 }

@@ -85,7 +85,7 @@ impl BatchBuilder {
             self.max_timestamp_ms = timestamp_ms;
         }
         let time = timestamp_ms.wrapping_sub(self.base_timestamp_ms);
-        let body = body_bytes(time, self.records, key, value, headers);
+        let body = body_bytes(time, self.records.into(), key, value, headers);
         let start = self.buffer.len().max(HEADER_BYTES);
         let bytes = start.saturating_add(body).saturating_add(varint::VARLONG_BYTES_MAX);
         if bytes > Self::BYTES_MAX || self.records == i32::MAX {
@@ -94,30 +94,10 @@ impl BatchBuilder {
         if self.records == 0 {
             self.buffer.resize(HEADER_BYTES, 0);
         }
-        self.buffer.reserve(body + varint::VARLONG_BYTES_MAX);
-        self.write_record(body, time, key, value, headers);
+        put_record(&mut self.buffer, time, self.records.into(), key, value, headers);
         self.records += 1;
         self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
         Ok(())
-    }
-
-    fn write_record(
-        &mut self,
-        body: usize,
-        time: i64,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: &[u8],
-    ) {
-        let out = &mut self.buffer;
-        #[allow(clippy::cast_possible_wrap)] // Below BYTES_MAX.
-        varint::write(out, body as i64);
-        out.put_u8(0);
-        varint::write(out, time);
-        varint::write(out, i64::from(self.records));
-        write_optional(out, key);
-        write_optional(out, value);
-        out.put_slice(if headers.is_empty() { &[0] } else { headers });
     }
 
     /// The batch, and an empty builder that goes on in the same buffer. `None` while empty.
@@ -144,15 +124,35 @@ impl BatchBuilder {
     }
 }
 
+/// Appends one record. `delta` is its offset, relative to the batch's first.
+pub(super) fn put_record(
+    out: &mut BytesMut,
+    time: i64,
+    delta: i64,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: &[u8],
+) {
+    let body = body_bytes(time, delta, key, value, headers);
+    out.reserve(body.saturating_add(varint::VARLONG_BYTES_MAX));
+    varint::write(out, i64::try_from(body).unwrap_or(i64::MAX));
+    out.put_u8(0);
+    varint::write(out, time);
+    varint::write(out, delta);
+    write_optional(out, key);
+    write_optional(out, value);
+    out.put_slice(if headers.is_empty() { &[0] } else { headers });
+}
+
 fn body_bytes(
     time: i64,
-    index: i32,
+    delta: i64,
     key: Option<&[u8]>,
     value: Option<&[u8]>,
     headers: &[u8],
 ) -> usize {
     1 + varint::length(time)
-        + varint::length(i64::from(index))
+        + varint::length(delta)
         + optional_bytes(key)
         + optional_bytes(value)
         + headers.len().max(1)

@@ -42,6 +42,14 @@ impl EncodedBatch {
         Ok(Self { bytes, header })
     }
 
+    /// Takes a batch as it is stored, with gaps or even without records.
+    #[cfg(test)]
+    pub(crate) fn parse_stored(bytes: Bytes) -> Result<Self, BatchError> {
+        let header = Header::parse(&bytes)?;
+        check_crc(&header, &bytes)?;
+        Ok(Self { bytes: BytesMut::from(&bytes[..]), header })
+    }
+
     /// Takes what the builder made, whose checksum is set here.
     pub(super) fn seal(bytes: BytesMut) -> Self {
         #[allow(clippy::expect_used)] // The builder writes every field itself.

@@ -190,6 +190,7 @@ impl Attributes {
     pub(crate) const LOG_APPEND_TIME: i16 = 1 << 3;
     pub(crate) const TRANSACTIONAL: i16 = 1 << 4;
     pub(crate) const CONTROL: i16 = 1 << 5;
+    pub(crate) const DELETE_HORIZON: i16 = 1 << 6;
 
     /// How the records are compressed.
     ///
@@ -310,6 +311,15 @@ impl Header {
             && self.last_offset_delta >= 0
             && i64::from(self.record_count) <= i64::from(self.last_offset_delta) + 1;
         if plausible { Ok(()) } else { Err(count) }
+    }
+
+    /// When the tombstones of a compacted batch, or its marker, may go; as in Kafka it takes
+    /// the place of the base timestamp.
+    pub const fn delete_horizon_ms(&self) -> Option<i64> {
+        if self.attributes.0 & Attributes::DELETE_HORIZON == 0 {
+            return None;
+        }
+        Some(self.base_timestamp_ms)
     }
 
     /// The offset of the last record.

@@ -142,20 +142,6 @@ impl Table {
         changes.extend(state.map(|_| Change::state(group, None)));
         changes
     }
-
-    /// The changes that make an empty table this one.
-    pub(super) fn snapshot(&self) -> Vec<Change> {
-        let mut changes = Vec::new();
-        for (name, group) in &self.groups {
-            let offset = |(at, offset): (&TopicPartition, &CommittedOffset)| {
-                Change::offset(name, at.clone(), offset.clone())
-            };
-            changes.extend(group.committed().map(offset));
-            let state = group.state.as_ref().and_then(|placed| placed.value.clone());
-            changes.extend(state.map(|state| Change::state(name, Some(state))));
-        }
-        changes
-    }
 }
 
 #[cfg(test)]
@@ -202,20 +188,5 @@ mod tests {
         assert_eq!(table.groups.len(), 1, "something older may still come");
         table.tidy(Offset::new(4));
         assert!(table.groups.is_empty() && !table.has_tombstones);
-    }
-
-    #[test]
-    fn a_snapshot_makes_the_same_table() {
-        let mut table = Table::default();
-        table.apply(commit(1), Offset::new(1));
-        table.apply(Change::state("h", Some(Bytes::from_static(b"s"))), Offset::new(2));
-        table.apply(Change::forget("i", at()), Offset::new(3));
-        let mut copy = Table::default();
-        for change in table.snapshot() {
-            copy.apply(change, Offset::new(9));
-        }
-        assert_eq!(copy.committed("g"), table.committed("g"));
-        assert_eq!(copy.states(), table.states());
-        assert_eq!((copy.names(), table.names()), (vec!["g".into()], vec!["g".into()]));
     }
 }

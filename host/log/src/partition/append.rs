@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use super::producers::{ProducerError, Verdict};
 use super::{Health, Partition, State};
-use crate::batch::{ControlKind, EncodedBatch, control_batch};
+use crate::batch::{BatchError, ControlKind, EncodedBatch, RecordReader, control_batch};
 use crate::config::{Flush, TimestampType, TopicConfig};
+use crate::disk::DiskFile;
 use crate::identity::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicPartition};
 use crate::segment::Active;
 
@@ -48,6 +49,22 @@ pub enum AppendError {
         bytes: u64,
         /// The topic's `message_bytes_max`.
         bytes_max: u64,
+    },
+    /// In a compacted topic every record has a key.
+    #[error("{at} is compacted, and record {index} of the batch has no key")]
+    NoKey {
+        /// Where.
+        at: TopicPartition,
+        /// The record.
+        index: usize,
+    },
+    /// The topic is compacted, and the records cannot be read.
+    #[error("{at} is compacted, but the records cannot be read")]
+    Unreadable {
+        /// Where.
+        at: TopicPartition,
+        /// Why.
+        source: BatchError,
     },
     /// Batches of transactions, and control batches, come from the log itself.
     #[error("a transactional or control batch cannot be appended to {at} directly")]
@@ -106,6 +123,8 @@ impl AppendError {
         match self {
             Self::UnknownPartition { .. } | Self::Deleted { .. } => "create the topic first",
             Self::TooLarge { .. } => "send smaller batches or raise message_bytes_max",
+            Self::NoKey { .. } => "give every record a key, or let the topic delete by age",
+            Self::Unreadable { source, .. } => source.hint(),
             Self::NotPlain { .. } => "begin a transaction and append through it",
             Self::Internal { .. } => "append to a topic of your own",
             Self::Producer { .. } => "start the producer again with a new epoch",
@@ -143,6 +162,9 @@ impl Partition {
         let config = self.config();
         let now_ms = self.environment.clock.now_ms();
         self.check_size(&batch, &config)?;
+        if config.cleanup.compact && !self.at.topic.is_internal() {
+            self.check_keys(&batch)?;
+        }
         let append_time_ms = match config.timestamp_type {
             TimestampType::CreateTime => None,
             TimestampType::LogAppendTime => {
@@ -224,6 +246,19 @@ impl Partition {
         Ok(())
     }
 
+    /// Compaction must know what replaces what.
+    fn check_keys(&self, batch: &EncodedBatch) -> Result<(), AppendError> {
+        let unreadable = |source| AppendError::Unreadable { at: self.at.clone(), source };
+        let batch = batch.as_batch().map_err(unreadable)?;
+        let mut reader = RecordReader::default();
+        for (index, record) in reader.records(&batch).map_err(unreadable)?.enumerate() {
+            if record.map_err(unreadable)?.key.is_none() {
+                return Err(AppendError::NoKey { at: self.at.clone(), index });
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn check_health(&self, state: &State) -> Result<(), AppendError> {
         match &state.health {
             Health::Healthy => Ok(()),
@@ -248,8 +283,10 @@ impl Partition {
         }
         batch.place(state.end, state.facts.epoch());
         let position = state.active.bytes;
-        if let Err(error) = state.active.file.write_at(batch.bytes(), position) {
-            return Err(self.undo(state, position, bytes, error));
+        let file = state.active.file(&*self.environment.disk, &self.dir);
+        let file = file.map_err(|source| self.write_failed(bytes, source))?;
+        if let Err(error) = file.write_at(batch.bytes(), position) {
+            return Err(self.undo(state, &*file, bytes, error));
         }
         let header = *batch.header();
         let active = &mut state.active;
@@ -263,8 +300,14 @@ impl Partition {
     }
 
     /// Cuts off what a failed write may have left.
-    fn undo(&self, state: &mut State, position: u64, bytes: u64, error: io::Error) -> AppendError {
-        if let Err(cut) = state.active.file.set_length(position) {
+    fn undo(
+        &self,
+        state: &mut State,
+        file: &dyn DiskFile,
+        bytes: u64,
+        error: io::Error,
+    ) -> AppendError {
+        if let Err(cut) = file.set_length(state.active.bytes) {
             self.poison(state, &format!("write: {error}; undo: {cut}"));
         } else if !is_full(&error) {
             self.poison(state, &format!("write: {error}"));
@@ -289,6 +332,7 @@ impl Partition {
         if state.active.bytes == 0 {
             return Ok(());
         }
+        let file = state.active.file(&*self.environment.disk, &self.dir)?;
         let fresh = match Active::create(&*self.environment.disk, &self.dir, state.end) {
             Ok(fresh) => fresh,
             Err(error) => {
@@ -298,8 +342,9 @@ impl Partition {
                 return Err(error);
             }
         };
-        let closed = Arc::new(std::mem::replace(&mut state.active, fresh).close(state.end));
-        state.unsynced.extend(closed.open_file());
+        let active = std::mem::replace(&mut state.active, fresh);
+        let closed = Arc::new(active.close(state.end, file.clone()));
+        state.unsynced.push(file);
         state.names_unsynced = true;
         state.unsealed.push((closed.clone(), state.producers.clone()));
         state.segments.push(closed);

@@ -47,14 +47,9 @@ pub struct FetchedBatches<'a> {
 impl FetchedBatches<'_> {
     fn counts(&self, batch: &Batch<'_>) -> bool {
         let header = batch.header();
-        let base = header.base_offset;
-        let aborted = |transaction: &AbortedTransaction| {
-            transaction.producer_id == header.producer_id
-                && transaction.first_offset <= base
-                && base <= transaction.last_offset
-        };
         let attributes = header.attributes;
-        if attributes.is_transactional() && self.aborted.iter().any(aborted) {
+        let is_aborted = || self.aborted.iter().any(|it| it.covers(header));
+        if attributes.is_transactional() && is_aborted() {
             return false;
         }
         !attributes.is_control()

@@ -3,14 +3,14 @@
 use crate::disk::Entry;
 use crate::framed::TEMPORARY_SUFFIX;
 use crate::identity::Offset;
-use crate::segment::base_of;
+use crate::segment::{CLEANED_SUFFIX, base_of};
 
 /// The files of a partition's folder.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Listing {
     /// The base offsets of the segments that count, ascending.
     pub bases: Vec<Offset>,
-    /// What earlier crashes left over: temporary files, seals without a segment, and segments
+    /// What earlier crashes left over: temporary files, compacted segments without a swap, seals without a segment, and segments
     /// that end before the log's start.
     pub leftovers: Vec<String>,
 }
@@ -25,6 +25,7 @@ pub(super) fn sort_files(entries: &[Entry], log_start: Offset) -> Listing {
         let counts = |base: &Offset| bases.binary_search(base).is_ok();
         let sealed = name.strip_suffix(".seal").and_then(|digits| digits.parse().ok());
         name.ends_with(TEMPORARY_SUFFIX)
+            || name.ends_with(CLEANED_SUFFIX)
             || base_of(name).is_some_and(|base| !counts(&base))
             || sealed.is_some_and(|base| !counts(&Offset::new(base)))
     };
@@ -48,13 +49,20 @@ mod tests {
             name(20, "log"),
             name(30, "seal"),
             name(20, "seal.tmp"),
+            name(10, "log.cleaned"),
             "durable.mark".into(),
             "notes.txt".into(),
         ];
         let entries = names.map(|name| Entry { name, is_dir: false });
         let listing = sort_files(&entries, Offset::new(15));
         assert_eq!(listing.bases, [Offset::new(10), Offset::new(20)]);
-        let leftovers = [name(0, "log"), name(0, "seal"), name(30, "seal"), name(20, "seal.tmp")];
+        let leftovers = [
+            name(0, "log"),
+            name(0, "seal"),
+            name(30, "seal"),
+            name(20, "seal.tmp"),
+            name(10, "log.cleaned"),
+        ];
         assert_eq!(listing.leftovers, leftovers);
     }
 }

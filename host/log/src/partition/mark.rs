@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::disk::{Disk, DiskFile, OpenMode};
-use crate::framed::FrameError;
+use crate::framed::{FrameError, TEMPORARY_SUFFIX};
 use crate::identity::Offset;
 
 const MAGIC: [u8; 8] = *b"TMMARK\0\0";
@@ -26,16 +26,26 @@ const SYNCED_SLOTS: usize = 2;
 const QUICK_SLOT: usize = 2;
 const FILE_BYTES: usize = PREFIX_BYTES + 3 * SLOT_BYTES;
 
-/// The mark of one partition.
+/// The mark of one partition. Its file is open while marks come.
 pub(crate) struct Mark {
-    file: Arc<dyn DiskFile>,
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    exists: bool,
+    file: Option<Arc<dyn DiskFile>>,
+    newest: Newest,
+}
+
+/// What the file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Newest {
     /// Grows with every write; the newest slot counts.
     turn: u64,
-    offset: Offset,
-    /// What is known to survive a power loss.
-    synced_offset: Offset,
+    /// Everything before it was synced.
+    pub offset: Offset,
     /// Which of the synced slots is written next: the older one.
     next_slot: usize,
+    /// What the synced slots say.
+    synced: Offset,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,27 +59,11 @@ impl Mark {
         dir.join("durable.mark")
     }
 
-    /// Makes the file, durable but for its name.
-    pub(crate) fn create(disk: &dyn Disk, dir: &Path, offset: Offset) -> io::Result<Self> {
-        let file = disk.open(&Self::path(dir), OpenMode::Create)?;
-        let mut empty = [0; FILE_BYTES];
-        empty[..8].copy_from_slice(&MAGIC);
-        empty[8..PREFIX_BYTES].copy_from_slice(&VERSION.to_be_bytes());
-        file.write_at(&empty, 0)?;
-        let mut mark = Self { file, turn: 0, offset, synced_offset: offset, next_slot: 0 };
-        mark.sync(offset)?;
-        Ok(mark)
-    }
-
-    /// Opens the file with the newest mark in it; `None` where it is missing or no slot is whole.
-    pub(crate) fn open(
-        disk: &dyn Disk,
-        dir: &Path,
-        mode: OpenMode,
-    ) -> Result<Option<Self>, FrameError> {
+    /// The newest mark in the file; `None` where it is missing or no slot is whole.
+    pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Newest>, FrameError> {
         let path = Self::path(dir);
         let failed = |source| FrameError::Read { name: NAME, path: path.clone(), source };
-        let file = match disk.open(&path, mode) {
+        let file = match disk.open(&path, OpenMode::Read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(failed)?,
         };
@@ -79,49 +73,103 @@ impl Mark {
         }
         check_prefix(path, &bytes)?;
         let slots: Vec<_> = bytes[PREFIX_BYTES..].chunks_exact(SLOT_BYTES).map(decode).collect();
-        let Some(newest) = slots.iter().flatten().max().copied() else { return Ok(None) };
         let (first, second) = (slots.first().copied().flatten(), slots.get(1).copied().flatten());
-        Ok(Some(Self {
-            file,
+        let newest = slots.iter().flatten().max();
+        Ok(newest.map(|newest| Newest {
             turn: newest.turn,
             offset: newest.offset,
-            synced_offset: Offset::ZERO,
             next_slot: usize::from(first > second),
+            synced: first.max(second).map_or(Offset::ZERO, |slot| slot.offset),
         }))
+    }
+
+    /// A mark that goes on from what was read, or begins at `start`. Nothing is written yet.
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        read: Option<Newest>,
+        start: Offset,
+    ) -> Self {
+        let (turn, next_slot, synced) = (0, 0, Offset::ZERO);
+        let newest = read.unwrap_or(Newest { turn, offset: start, next_slot, synced });
+        Self { disk, dir, exists: read.is_some(), file: None, newest }
     }
 
     /// Everything before it was synced.
     pub(crate) const fn offset(&self) -> Offset {
-        self.offset
+        self.newest.offset
+    }
+
+    /// Closes the file until the next mark comes.
+    pub(crate) fn rest(&mut self) {
+        self.file = None;
     }
 
     /// Notes that everything before `offset` has been synced. Not synced itself.
     pub(crate) fn note(&mut self, offset: Offset) -> io::Result<()> {
-        if offset <= self.offset {
+        if offset <= self.newest.offset {
             return Ok(());
         }
-        self.write(QUICK_SLOT, offset)
+        self.write(QUICK_SLOT, offset).map(drop)
+    }
+
+    /// Whether [`Mark::sync`] has something to do.
+    pub(crate) fn is_behind(&self, offset: Offset) -> bool {
+        let has_begun = self.newest.turn > 0 || offset > self.newest.offset;
+        has_begun && offset.max(self.newest.offset) != self.newest.synced
     }
 
     /// Notes the same, durably.
     pub(crate) fn sync(&mut self, offset: Offset) -> io::Result<()> {
-        let offset = offset.max(self.offset);
-        if self.turn > 0 && offset == self.synced_offset {
+        if !self.is_behind(offset) {
             return Ok(());
         }
-        self.write(self.next_slot, offset)?;
-        self.file.sync_data()?;
-        self.synced_offset = offset;
-        self.next_slot = (self.next_slot + 1) % SYNCED_SLOTS;
+        let offset = offset.max(self.newest.offset);
+        let file = self.write(self.newest.next_slot, offset)?;
+        file.sync_data()?;
+        self.newest.synced = offset;
+        self.newest.next_slot = (self.newest.next_slot + 1) % SYNCED_SLOTS;
         Ok(())
     }
 
-    fn write(&mut self, slot: usize, offset: Offset) -> io::Result<()> {
-        self.turn += 1;
+    fn write(&mut self, slot: usize, offset: Offset) -> io::Result<Arc<dyn DiskFile>> {
+        let file = match &self.file {
+            Some(file) => file.clone(),
+            None => self.open()?,
+        };
+        self.file = Some(file.clone());
+        self.newest.turn += 1;
         let position = PREFIX_BYTES + slot * SLOT_BYTES;
-        self.file.write_at(&encode(Slot { turn: self.turn, offset }), position as u64)?;
-        self.offset = offset;
-        Ok(())
+        let slot = Slot { turn: self.newest.turn, offset };
+        file.write_at(&encode(slot), position as u64)?;
+        self.newest.offset = offset;
+        Ok(file)
+    }
+
+    fn open(&mut self) -> io::Result<Arc<dyn DiskFile>> {
+        if !self.exists {
+            let file = Self::create(&*self.disk, &self.dir)?;
+            self.disk.sync_dir(&self.dir)?;
+            self.exists = true;
+            return Ok(file);
+        }
+        self.disk.open(&Self::path(&self.dir), OpenMode::Write)
+    }
+
+    /// Makes the file, with a mark at the beginning; whole and durable but for its name.
+    pub(crate) fn create(disk: &dyn Disk, dir: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let path = Self::path(dir);
+        let temporary = path.with_extension(format!("mark{TEMPORARY_SUFFIX}"));
+        let file = disk.open(&temporary, OpenMode::Create)?;
+        let mut bytes = [0; FILE_BYTES];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..PREFIX_BYTES].copy_from_slice(&VERSION.to_be_bytes());
+        let first = encode(Slot { turn: 0, offset: Offset::ZERO });
+        bytes[PREFIX_BYTES..PREFIX_BYTES + SLOT_BYTES].copy_from_slice(&first);
+        file.write_at(&bytes, 0)?;
+        file.sync_data()?;
+        disk.rename(&temporary, &path)?;
+        Ok(file)
     }
 }
 

@@ -193,6 +193,11 @@ impl Producers {
         self.by_id.iter().map(|(id, producer)| (*id, producer.epoch))
     }
 
+    /// The last offset of every producer's newest batch.
+    pub(crate) fn last_offsets(&self) -> impl Iterator<Item = Offset> + '_ {
+        self.by_id.values().filter_map(|producer| producer.window.back()).map(|it| it.last_offset)
+    }
+
     /// Forgets producers that wrote last before `before_ms` and have nothing open.
     pub(crate) fn expire(&mut self, before_ms: i64) {
         self.by_id.retain(|_, producer| {

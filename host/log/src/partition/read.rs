@@ -89,6 +89,8 @@ struct Stretch {
     found_by: u64,
     /// Whole batches end here.
     end: u64,
+    /// The offset that comes after the segment.
+    next: Offset,
 }
 
 impl Partition {
@@ -100,19 +102,27 @@ impl Partition {
         bytes_max: usize,
         isolation: Isolation,
     ) -> Result<Fetched, ReadError> {
-        let (offsets, stretch, facts) = self.locate(from, isolation)?;
-        let Some(stretch) = stretch else {
-            return Ok(Fetched { bytes: Bytes::new(), next: from, offsets, aborted: Vec::new() });
-        };
-        let limit = limit(offsets, isolation);
-        let wanted = Wanted { from, limit, bytes_max, facts: &facts };
-        let (bytes, next) = self.read_stretch(&stretch, &wanted)?;
-        self.metrics.read(bytes.len() as u64);
-        let aborted = match isolation {
-            Isolation::Committed => self.state.lock().aborted_between(from, next),
-            Isolation::Uncommitted => Vec::new(),
-        };
-        Ok(Fetched { bytes, next: next.max(from), offsets, aborted })
+        let mut wanted_from = from;
+        loop {
+            let (offsets, stretch, facts) = self.locate(wanted_from, isolation)?;
+            let Some(stretch) = stretch else {
+                let (bytes, aborted) = (Bytes::new(), Vec::new());
+                return Ok(Fetched { bytes, next: wanted_from, offsets, aborted });
+            };
+            let limit = limit(offsets, isolation);
+            let wanted = Wanted { from: wanted_from, limit, bytes_max, facts: &facts };
+            let Some((bytes, next)) = self.read_stretch(&stretch, &wanted)? else {
+                // The rest of the segment was compacted away.
+                wanted_from = stretch.next;
+                continue;
+            };
+            self.metrics.read(bytes.len() as u64);
+            let aborted = match isolation {
+                Isolation::Committed => self.state.lock().aborted_between(from, next),
+                Isolation::Uncommitted => Vec::new(),
+            };
+            return Ok(Fetched { bytes, next: next.max(from), offsets, aborted });
+        }
     }
 
     /// The first record at or after `timestamp_ms`, and its own timestamp.
@@ -195,7 +205,7 @@ impl Partition {
         from: Offset,
         isolation: Isolation,
     ) -> Result<(Offsets, Option<Stretch>, Durable), ReadError> {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         let offsets = state.offsets();
         let facts = state.facts.clone();
         if state.health == Health::Deleted {
@@ -208,9 +218,13 @@ impl Partition {
             return Ok((offsets, None, facts));
         }
         if from >= state.active.base {
+            let file = state.active.file(&*self.environment.disk, &self.dir);
+            let failed =
+                |source| ReadError::Disk { file: log_path(&self.dir, state.active.base), source };
+            let file = file.map_err(failed)?;
             let active = &state.active;
-            let file = active.file.clone();
-            let stretch = stretch(active.base, file, &active.index, active.bytes, from);
+            let span = (active.base, state.end);
+            let stretch = stretch(span, file, &active.index, active.bytes, from);
             return Ok((offsets, Some(stretch), facts));
         }
         let after = state.segments.partition_point(|segment| segment.base <= from);
@@ -222,8 +236,8 @@ impl Partition {
         };
         match segment.load(&*self.environment.disk, &self.dir) {
             Ok(loaded) => {
-                let (base, bytes) = (segment.base, segment.bytes);
-                let stretch = stretch(base, loaded.file, &loaded.index, bytes, from);
+                let (span, bytes) = ((segment.base, segment.next), segment.bytes);
+                let stretch = stretch(span, loaded.file, &loaded.index, bytes, from);
                 Ok((offsets, Some(stretch), facts))
             }
             // Retention was faster.
@@ -235,11 +249,12 @@ impl Partition {
         }
     }
 
+    /// `None` where the segment ends before what is wanted, which was compacted away.
     fn read_stretch(
         &self,
         stretch: &Stretch,
         wanted: &Wanted<'_>,
-    ) -> Result<(Bytes, Offset), ReadError> {
+    ) -> Result<Option<(Bytes, Offset)>, ReadError> {
         let ahead = stretch.found_by - stretch.start;
         let (mut position, mut offset) = (stretch.start, stretch.offset);
         let mut bytes =
@@ -250,12 +265,15 @@ impl Partition {
                 Walk::Found { first, end, next } => {
                     let mut bytes = bytes.freeze();
                     bytes.truncate(end);
-                    return Ok((bytes.slice(first..), next));
+                    return Ok(Some((bytes.slice(first..), next)));
                 }
                 Walk::Short { at, needed, offset: short } => {
-                    // One batch is larger than what was asked for: it alone, then.
                     position += at as u64;
                     offset = short;
+                    if position == stretch.end && offset < wanted.facts.cleaned_to {
+                        return Ok(None);
+                    }
+                    // One batch is larger than what was asked for: it alone, then.
                     bytes = self.fill(stretch, position, needed as u64)?;
                     let present = bytes.len();
                     if present < needed {
@@ -285,7 +303,7 @@ impl Partition {
 
 impl State {
     /// The aborted transactions with records in `from..next`.
-    fn aborted_between(&self, from: Offset, next: Offset) -> Vec<AbortedTransaction> {
+    pub(super) fn aborted_between(&self, from: Offset, next: Offset) -> Vec<AbortedTransaction> {
         // The marker may be in a later segment than the records.
         let closed = self.segments.iter().filter(|segment| segment.next > from);
         let all = closed.flat_map(|segment| &segment.aborted).chain(&self.active.aborted);
@@ -305,7 +323,7 @@ fn limit(offsets: Offsets, isolation: Isolation) -> Offset {
 }
 
 fn stretch(
-    base: Offset,
+    (base, next): (Offset, Offset),
     file: Arc<dyn DiskFile>,
     index: &SegmentIndex,
     end: u64,
@@ -313,7 +331,7 @@ fn stretch(
 ) -> Stretch {
     let (start, offset) = index.start_for(base, from);
     let found_by = index.position_after(start).unwrap_or(end);
-    Stretch { base, file, start, offset, found_by, end }
+    Stretch { base, file, start, offset, found_by, end, next }
 }
 
 /// The first record that counts for `timestamp_ms`. A batch that cannot be unpacked counts as a

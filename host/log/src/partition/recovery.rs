@@ -12,9 +12,10 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::listing::{Listing, sort_files};
+use super::mark::{Mark, Newest};
 use super::sync::SyncGate;
-use super::{Durable, Health, Mark, Offsets, Partition, Producers, State};
-use crate::batch::ControlKind;
+use super::{Durable, Health, Offsets, Partition, Producers, State};
+use crate::batch::{ControlKind, Header};
 use crate::config::{Flush, TopicConfig};
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::environment::Environment;
@@ -112,9 +113,10 @@ impl Partition {
     /// Lays out a new partition in `dir`; its name becomes durable with the caller's sync.
     pub(crate) fn lay_out(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
         disk.create_dir_all(dir)?;
-        Durable::new().write(disk, dir)?;
-        Mark::create(disk, dir, Offset::ZERO)?;
-        Active::create(disk, dir, Offset::ZERO)?.file.sync_data()?;
+        Durable::new().write_new(disk, dir)?;
+        Mark::create(disk, dir)?;
+        // Nothing is in it yet that could be lost.
+        Active::create(disk, dir, Offset::ZERO)?;
         disk.sync_dir(dir)
     }
 
@@ -126,10 +128,11 @@ impl Partition {
         let disk = &*opening.environment.disk;
         let dir = &opening.dir;
         let mut facts = Durable::read(disk, dir)?;
-        let mark = Mark::open(disk, dir, OpenMode::Write)?;
+        finish_swap(disk, dir, &mut facts)?;
+        let mark = Mark::read(disk, dir)?;
         let entries = disk.list(dir).map_err(disk_error("list", dir))?;
         let Listing { bases, leftovers } = sort_files(&entries, facts.log_start);
-        let synced = mark.as_ref().map(Mark::offset);
+        let synced = mark.map(|mark| mark.offset);
         let (chain, cut) = opening.read_chain(&bases, &facts, synced)?;
         // Only now is it sure that nothing is refused.
         for name in leftovers {
@@ -163,6 +166,9 @@ impl Partition {
         for (segment, producers) in unsealed {
             self.seal(&segment, producers);
         }
+        // There may be many partitions, and few files that can be open: twice, for it was used.
+        state.active.rest();
+        state.active.rest();
         self.publish(state);
         Ok(())
     }
@@ -173,7 +179,7 @@ impl Partition {
         unsealed: &[(Arc<Segment>, Producers)],
     ) -> Result<(), RecoveryError> {
         let closed = unsealed.iter().filter_map(|(segment, _)| segment.open_file());
-        for file in closed.chain([state.active.file.clone()]) {
+        for file in closed.chain(state.active.open_file()) {
             file.sync_data().map_err(disk_error("sync a segment of", &self.dir))?;
         }
         let disk = &*self.environment.disk;
@@ -181,6 +187,14 @@ impl Partition {
         let synced = self.mark.lock().sync(state.end);
         synced.map_err(disk_error("write", &Mark::path(&self.dir)))
     }
+}
+
+/// Carries on with a compaction that a crash has interrupted.
+fn finish_swap(disk: &dyn Disk, dir: &Path, facts: &mut Durable) -> Result<(), RecoveryError> {
+    let Some(swap) = facts.swap.take() else { return Ok(()) };
+    let path = log_path(dir, swap.base);
+    swap.carry_on(disk, dir).map_err(disk_error("put the compacted segment in place of", &path))?;
+    facts.write(disk, dir).map_err(disk_error("write", &Durable::path(dir)))
 }
 
 impl Opening {
@@ -251,6 +265,10 @@ impl Opening {
         seal: Option<Seal>,
         facts: &Durable,
     ) -> Result<Option<Cut>, RecoveryError> {
+        if base > chain.next && chain.next < facts.cleaned_to {
+            // The last records of a segment without a seal were compacted away.
+            chain.next = base;
+        }
         if base != chain.next {
             let kind = DamageKind::Missing { until: base };
             return Ok(Some(chain.cut_at_end(kind)));
@@ -287,9 +305,9 @@ impl Opening {
     ) -> Result<(Scanned, Vec<super::AbortedTransaction>), RecoveryError> {
         let mut aborted = Vec::new();
         let interval = self.config.index_interval_bytes;
-        let epoch_at = |offset| facts.epoch_at(offset);
+        let place = |header: &Header, expected| facts.check_place(header, expected);
         let scanned =
-            scan(file, base, interval, &epoch_at, &mut |batch, _| match ControlKind::of(batch) {
+            scan(file, base, interval, &place, &mut |batch, _| match ControlKind::of(batch) {
                 Some(kind) => {
                     let ended = producers.ended(batch.header());
                     aborted.extend(ended.and_then(|ended| ended.aborted(kind)));
@@ -354,21 +372,18 @@ impl Opening {
         self,
         mut chain: Chain,
         facts: Durable,
-        mark: Option<Mark>,
+        mark: Option<Newest>,
     ) -> Result<Arc<Partition>, RecoveryError> {
         let disk = &*self.environment.disk;
         // A file that is made here has a name that is not durable yet.
-        let names_unsynced = chain.active.is_none() || mark.is_none();
+        let names_unsynced = chain.active.is_none();
         let active = match chain.active.take() {
             Some(active) => active,
             None => Active::create(disk, &self.dir, chain.next)
                 .map_err(disk_error("create a segment in", &self.dir))?,
         };
-        let mark = match mark {
-            Some(mark) => mark,
-            None => Mark::create(disk, &self.dir, facts.log_start)
-                .map_err(disk_error("write", &Mark::path(&self.dir)))?,
-        };
+        let disk = self.environment.disk.clone();
+        let mark = Mark::new(disk, self.dir.clone(), mark, facts.log_start);
         let start = facts.log_start;
         let offsets = Offsets { log_start: start, high_watermark: start, last_stable: start };
         let state = State {
@@ -394,6 +409,7 @@ impl Opening {
             state: Mutex::new(state),
             mark: Mutex::new(mark),
             start_moves: Mutex::new(()),
+            compaction: Mutex::default(),
             offsets: watch::Sender::new(offsets),
             gate: SyncGate::new(now_ms),
         }))
@@ -414,21 +430,21 @@ impl Chain {
         (scanned, aborted): (Scanned, Vec<super::AbortedTransaction>),
     ) {
         self.next = scanned.next;
-        self.active = Some(Active {
-            base,
-            file,
-            bytes: scanned.bytes,
-            index: scanned.index,
-            crc: scanned.crc,
-            started_ms: scanned.started_ms,
-            aborted,
-        });
+        let mut active = Active::of_file(base, file);
+        active.bytes = scanned.bytes;
+        active.index = scanned.index;
+        active.crc = scanned.crc;
+        active.started_ms = scanned.started_ms;
+        active.aborted = aborted;
+        self.active = Some(active);
     }
 
     /// Another segment follows the one without a seal.
     fn close_active(&mut self) {
-        if let Some(active) = self.active.take() {
-            let segment = Arc::new(active.close(self.next));
+        if let Some(active) = self.active.take()
+            && let Some(file) = active.open_file()
+        {
+            let segment = Arc::new(active.close(self.next, file));
             self.unsealed.push((segment.clone(), self.producers.clone()));
             self.closed.push(segment);
         }

@@ -93,16 +93,32 @@ impl Partition {
         if let Err(error) = self.apply_retention(now_ms).await {
             tracing::warn!(partition = %self.at, %error, "retention not applied");
         }
-        let partition = self.clone();
-        let work = move || {
-            let expired_ms = now_ms.saturating_sub_unsigned(producer_expiry_ms);
-            partition.state.lock().producers.expire(expired_ms);
-            if let Err(error) = partition.sync_mark() {
-                tracing::warn!(partition = %partition.at, %error, "durable mark not synced");
+        let durable = self.tidy(now_ms.saturating_sub_unsigned(producer_expiry_ms));
+        if self.mark.lock().is_behind(durable) {
+            let partition = self.clone();
+            let work = move || {
+                if let Err(error) = partition.sync_mark() {
+                    tracing::warn!(partition = %partition.at, %error, "durable mark not synced");
+                }
+            };
+            self.environment.blocking.start(work).await;
+        }
+    }
+
+    /// Forgets old producers and closes files that nobody has used since the last call;
+    /// returns what is durable.
+    fn tidy(&self, expired_ms: i64) -> Offset {
+        let mut state = self.state.lock();
+        state.producers.expire(expired_ms);
+        state.segments.iter().for_each(|segment| segment.rest());
+        let is_synced = state.durable == state.end && !state.names_unsynced;
+        if is_synced && state.unsynced.is_empty() && state.health == Health::Healthy {
+            state.active.rest();
+            if state.active.open_file().is_none() {
+                self.mark.lock().rest();
             }
-            partition.state.lock().segments.iter().for_each(|segment| segment.rest());
-        };
-        self.environment.blocking.start(work).await;
+        }
+        state.durable
     }
 
     /// Syncs what nobody waits for: markers, and what was written while the topic was relaxed.
@@ -125,6 +141,9 @@ impl Partition {
             }
             if active_is_expired(&state, &config, now_ms) {
                 self.roll(&mut state)?;
+            }
+            if state.segments.is_empty() || !config.cleanup.delete {
+                return Ok(());
             }
             let closed: Vec<_> = state.segments.iter().map(|segment| candidate(segment)).collect();
             decide_start(&closed, state.active.bytes, state.last_stable(), &config, now_ms)
@@ -153,6 +172,7 @@ impl Partition {
 
     fn start_at(&self, start: Offset) -> io::Result<()> {
         let _one_at_a_time = self.start_moves.lock();
+        self.finish_swap()?;
         let mut facts = self.state.lock().facts.clone();
         if start <= facts.log_start {
             return Ok(());
@@ -239,8 +259,8 @@ fn active_is_expired(state: &State, config: &TopicConfig, now_ms: i64) -> bool {
     let older = |than_ms: u64, moment_ms: i64| {
         now_ms.saturating_sub(moment_ms) > i64::try_from(than_ms).unwrap_or(i64::MAX)
     };
-    let all_old =
-        config.retention_ms.is_some_and(|age| older(age, active.index.max_timestamp_ms()));
+    let age = config.retention_ms.filter(|_| config.cleanup.delete);
+    let all_old = age.is_some_and(|age| older(age, active.index.max_timestamp_ms()));
     all_old || older(config.segment_ms, started_ms)
 }
 

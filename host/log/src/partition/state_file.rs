@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::batch::Header;
 use crate::disk::Disk;
 use crate::framed::{Format, FrameError};
 use crate::identity::{LeaderEpoch, Offset};
+use crate::segment::{DamageKind, Swap};
 
-const FORMAT: Format = Format { magic: *b"TMPART\0\0", version: 1, name: "partition state" };
+const FORMAT: Format =
+    Format { magic: *b"TMPART\0\0", version: 2, oldest: 1, name: "partition state" };
 
 /// One leader epoch and its first offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,12 +30,19 @@ pub(crate) struct Durable {
     /// Ascending in both fields; never empty. All are kept: there is one for each torn tail and
     /// each start of a relaxed topic, and the first segment may begin before `log_start`.
     pub epochs: Vec<EpochStart>,
+    /// Records before it may be missing: they were compacted away.
+    #[serde(default)]
+    pub cleaned_to: Offset,
+    /// A compacted segment is being put in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap: Option<Swap>,
 }
 
 impl Durable {
     pub(crate) fn new() -> Self {
         let first = EpochStart { epoch: LeaderEpoch::new(0), start: Offset::ZERO };
-        Self { log_start: Offset::ZERO, epochs: vec![first] }
+        let cleaned_to = Offset::ZERO;
+        Self { log_start: Offset::ZERO, epochs: vec![first], cleaned_to, swap: None }
     }
 
     /// The epoch of the next append.
@@ -63,6 +73,20 @@ impl Durable {
         Some((holder.map_or(epoch, |holder| holder.epoch), end))
     }
 
+    /// Checks what the checksum of a batch does not cover, where `expected` comes next.
+    pub(crate) fn check_place(&self, header: &Header, expected: Offset) -> Result<(), DamageKind> {
+        let found = header.base_offset;
+        let is_compacted = found > expected && expected < self.cleaned_to;
+        if found != expected && !is_compacted {
+            return Err(DamageKind::Offset { expected, found });
+        }
+        let epoch = self.epoch_at(found);
+        if header.leader_epoch != epoch {
+            return Err(DamageKind::Epoch { expected: epoch, found: header.leader_epoch });
+        }
+        Ok(())
+    }
+
     /// Begins a new epoch at `start`; those that began there or later had no record to keep.
     pub(crate) fn bump_epoch(&mut self, start: Offset) {
         let epoch = LeaderEpoch::new(self.epoch().get().saturating_add(1));
@@ -84,6 +108,11 @@ impl Durable {
             position: 20,
             what: error.to_string(),
         })
+    }
+
+    /// Writes a new file, durable but for its name.
+    pub(crate) fn write_new(&self, disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+        FORMAT.write_new(disk, &Self::path(dir), &serde_json::to_vec(self)?)
     }
 
     pub(crate) fn write(&self, disk: &dyn Disk, dir: &Path) -> io::Result<()> {

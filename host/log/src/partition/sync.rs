@@ -144,7 +144,7 @@ impl Partition {
     fn begin_round(&self) -> Round {
         let mut state = self.state.lock();
         let mut files = std::mem::take(&mut state.unsynced);
-        files.push(state.active.file.clone());
+        files.extend(state.active.open_file());
         Round {
             files,
             names: std::mem::take(&mut state.names_unsynced),
@@ -210,6 +210,7 @@ impl Partition {
             crc: segment.crc,
             index: (*index).clone(),
             aborted: segment.aborted.clone(),
+            horizon_ms: segment.horizon_ms,
             producers,
         };
         let disk = &*self.environment.disk;

@@ -82,7 +82,7 @@ fn batch_at<'a>(
     is_wanted: impl Fn(&Batch<'_>) -> bool,
 ) -> Result<Batch<'a>, DamageKind> {
     let batch = Batch::parse_front(piece.bytes.get(at..).unwrap_or_default())?;
-    batch.check_place(offset, facts.epoch_at(offset))?;
+    facts.check_place(batch.header(), offset)?;
     if is_wanted(&batch) {
         batch.verify()?;
     }

@@ -1,6 +1,7 @@
 //! Walks a segment batch by batch and checks everything that can be checked.
 
 use std::io;
+use std::ops::ControlFlow;
 
 use super::index::SegmentIndex;
 use crate::batch::{Batch, BatchError, HEADER_BYTES, Header, check_crc};
@@ -85,7 +86,10 @@ pub(crate) struct Scanned {
     pub damage: Option<Damage>,
 }
 
-/// Walks the segment `file` from its start; `epoch_at` tells the epoch of an offset.
+/// Says whether a batch may stand where an offset is expected.
+pub(crate) type Placement<'a> = &'a dyn Fn(&Header, Offset) -> Result<(), DamageKind>;
+
+/// Walks the segment `file` from its start; `place` checks what no checksum covers.
 ///
 /// # Errors
 /// What the disk says. Damage is no error, but part of the result.
@@ -93,7 +97,7 @@ pub(crate) fn scan(
     file: &dyn DiskFile,
     base: Offset,
     interval: u64,
-    epoch_at: &dyn Fn(Offset) -> LeaderEpoch,
+    place: Placement<'_>,
     visit: &mut dyn FnMut(&Batch<'_>, u64),
 ) -> io::Result<Scanned> {
     let mut window = Window { file, bytes: Vec::new(), start: 0, length: file.length()? };
@@ -109,7 +113,7 @@ pub(crate) fn scan(
     while scanned.bytes < window.length {
         let position = scanned.bytes;
         let checked = window.batch_at(position)?.and_then(|batch| {
-            batch.check_place(scanned.next, epoch_at(scanned.next))?;
+            place(batch.header(), scanned.next)?;
             Ok(batch)
         });
         match checked {
@@ -131,22 +135,30 @@ pub(crate) fn scan(
     Ok(scanned)
 }
 
-impl Batch<'_> {
-    /// Checks what the checksum does not cover.
-    pub(crate) fn check_place(
-        &self,
-        expected: Offset,
-        epoch: LeaderEpoch,
-    ) -> Result<(), DamageKind> {
-        let header = self.header();
-        if header.base_offset != expected {
-            return Err(DamageKind::Offset { expected, found: header.base_offset });
+/// Visits the batches of the first `length` bytes of a segment that was sealed, until `visit`
+/// says to stop.
+///
+/// # Errors
+/// What the disk says, or `visit`; `InvalidData` for damage.
+pub(crate) fn visit_batches(
+    file: &dyn DiskFile,
+    length: u64,
+    visit: &mut dyn FnMut(&Batch<'_>) -> io::Result<ControlFlow<()>>,
+) -> io::Result<()> {
+    let mut window = Window { file, bytes: Vec::new(), start: 0, length };
+    let mut position = 0;
+    while position < length {
+        let batch = window.batch_at(position)?;
+        let batch = batch.map_err(|kind| {
+            let what = format!("byte {position}: {kind}");
+            io::Error::new(io::ErrorKind::InvalidData, what)
+        })?;
+        if visit(&batch)?.is_break() {
+            return Ok(());
         }
-        if header.leader_epoch != epoch {
-            return Err(DamageKind::Epoch { expected: epoch, found: header.leader_epoch });
-        }
-        Ok(())
+        position += batch.header().bytes as u64;
     }
+    Ok(())
 }
 
 /// Whether a valid batch of a later offset follows somewhere behind `damage`: then what is

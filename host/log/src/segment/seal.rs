@@ -3,7 +3,7 @@
 //! Only the checksum of the segment is lost with it; the rest is rebuilt from the log.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,8 @@ use crate::framed::{Format, FrameError};
 use crate::identity::Offset;
 use crate::partition::{AbortedTransaction, Producers};
 
-const FORMAT: Format = Format { magic: *b"TMSEAL\0\0", version: 1, name: "segment seal" };
+const FORMAT: Format =
+    Format { magic: *b"TMSEAL\0\0", version: 1, oldest: 1, name: "segment seal" };
 
 const ENTRY_BYTES: usize = 20;
 
@@ -28,6 +29,8 @@ pub(crate) struct Seal {
     pub crc: u32,
     pub index: SegmentIndex,
     pub aborted: Vec<AbortedTransaction>,
+    /// When the first of its tombstones or markers may go, if compaction left any.
+    pub horizon_ms: Option<i64>,
     /// The producers at the segment's end.
     pub producers: Producers,
 }
@@ -41,6 +44,8 @@ struct Summary {
     crc: u32,
     max_timestamp_ms: i64,
     aborted: Vec<AbortedTransaction>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    horizon_ms: Option<i64>,
     producers: Producers,
 }
 
@@ -48,7 +53,12 @@ impl Seal {
     /// Writes the seal; the caller syncs the folder.
     pub(crate) fn write(self, disk: &dyn Disk, dir: &Path) -> io::Result<()> {
         let path = seal_path(dir, self.base);
-        FORMAT.write_new(disk, &path, &self.encode()?)
+        self.write_to(disk, &path)
+    }
+
+    /// The same, to another file.
+    pub(crate) fn write_to(self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
+        FORMAT.write_new(disk, path, &self.encode()?)
     }
 
     fn encode(self) -> io::Result<Vec<u8>> {
@@ -59,6 +69,7 @@ impl Seal {
             crc: self.crc,
             max_timestamp_ms: self.index.max_timestamp_ms(),
             aborted: self.aborted,
+            horizon_ms: self.horizon_ms,
             producers: self.producers,
         };
         let json = serde_json::to_vec(&summary)?;
@@ -73,7 +84,15 @@ impl Seal {
 
     /// Reads the seal of the segment that starts at `base`.
     pub(crate) fn read(disk: &dyn Disk, dir: &Path, base: Offset) -> Result<Self, FrameError> {
-        let path = seal_path(dir, base);
+        Self::read_from(disk, seal_path(dir, base), base)
+    }
+
+    /// The same, from another file.
+    pub(crate) fn read_from(
+        disk: &dyn Disk,
+        path: PathBuf,
+        base: Offset,
+    ) -> Result<Self, FrameError> {
         let payload = FORMAT.read(disk, &path)?;
         Self::decode(&payload).filter(|seal| seal.base == base).ok_or_else(|| FrameError::Damaged {
             name: FORMAT.name,
@@ -96,6 +115,7 @@ impl Seal {
             crc: summary.crc,
             index: SegmentIndex::from_parts(entries, summary.max_timestamp_ms),
             aborted: summary.aborted,
+            horizon_ms: summary.horizon_ms,
             producers: summary.producers,
         })
     }

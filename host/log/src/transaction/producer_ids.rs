@@ -10,7 +10,8 @@ use crate::environment::Environment;
 use crate::framed::{Format, FrameError};
 use crate::identity::ProducerId;
 
-const FORMAT: Format = Format { magic: *b"TMPIDS\0\0", version: 1, name: "producer id file" };
+const FORMAT: Format =
+    Format { magic: *b"TMPIDS\0\0", version: 1, oldest: 1, name: "producer id file" };
 
 /// So many ids are reserved with one write.
 const BLOCK: i64 = 1000;
