@@ -6,6 +6,11 @@
 //! To add an API: a row in [`versions`](crate::versions), a file here, an arm in [`begin`].
 
 mod api_versions;
+mod configs;
+mod create_partitions;
+mod create_topics;
+mod delete_records;
+mod delete_topics;
 mod describe_cluster;
 mod error_code;
 mod find_coordinator;
@@ -13,6 +18,7 @@ mod groups;
 mod membership;
 mod metadata;
 mod offsets;
+mod refusal;
 
 use std::sync::Arc;
 
@@ -116,6 +122,13 @@ async fn dispatch(call: &Call<'_>, body: Bytes) -> Result<Answer, Refused> {
         ApiKey::ListGroups => answer!(groups::list),
         ApiKey::DeleteGroups => answer!(groups::delete),
         ApiKey::DescribeCluster => answer!(describe_cluster::handle),
+        ApiKey::CreateTopics => answer!(create_topics::handle),
+        ApiKey::DeleteTopics => answer!(delete_topics::handle),
+        ApiKey::CreatePartitions => answer!(create_partitions::handle),
+        ApiKey::DeleteRecords => answer!(delete_records::handle),
+        ApiKey::DescribeConfigs => answer!(configs::describe::handle),
+        ApiKey::AlterConfigs => answer!(configs::alter::handle),
+        ApiKey::IncrementalAlterConfigs => answer!(configs::alter_incrementally::handle),
         key => Err(Refused::Unsupported { key: key as i16, version: call.version }),
     }
 }

@@ -54,6 +54,14 @@ pub(crate) static APIS: &[Api] = &[
     api(ApiKey::DeleteGroups, 0, 2, schema::DELETE_GROUPS, SMALL),
     api(ApiKey::OffsetDelete, 0, 0, schema::OFFSET_DELETE, SMALL),
     api(ApiKey::DescribeCluster, 0, 0, schema::DESCRIBE_CLUSTER, SMALL),
+    api(ApiKey::CreateTopics, 2, 5, schema::CREATE_TOPICS, SMALL),
+    // 6 and later name topics by id.
+    api(ApiKey::DeleteTopics, 1, 5, schema::DELETE_TOPICS, SMALL),
+    api(ApiKey::CreatePartitions, 0, 2, schema::CREATE_PARTITIONS, SMALL),
+    api(ApiKey::DeleteRecords, 0, 2, schema::DELETE_RECORDS, SMALL),
+    api(ApiKey::DescribeConfigs, 1, 4, schema::DESCRIBE_CONFIGS, SMALL),
+    api(ApiKey::AlterConfigs, 0, 2, schema::ALTER_CONFIGS, SMALL),
+    api(ApiKey::IncrementalAlterConfigs, 0, 1, schema::INCREMENTAL_ALTER_CONFIGS, SMALL),
 ];
 
 impl Api {

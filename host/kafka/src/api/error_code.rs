@@ -29,9 +29,12 @@ pub(crate) enum ErrorCode {
     UnsupportedVersion = 35,
     TopicAlreadyExists = 36,
     InvalidPartitions = 37,
+    InvalidReplicationFactor = 38,
+    InvalidReplicaAssignment = 39,
     InvalidConfig = 40,
     InvalidRequest = 42,
     UnsupportedForMessageFormat = 43,
+    PolicyViolation = 44,
     OutOfOrderSequenceNumber = 45,
     InvalidProducerEpoch = 47,
     InvalidTxnState = 48,
@@ -62,7 +65,7 @@ impl ErrorCode {
             TopicError::Exists { .. } => Self::TopicAlreadyExists,
             TopicError::Unknown { .. } => Self::UnknownTopicOrPartition,
             TopicError::Internal { .. } => Self::InvalidTopic,
-            TopicError::Config { .. } => Self::InvalidConfig,
+            TopicError::Config { .. } | TopicError::Setting { .. } => Self::InvalidConfig,
             TopicError::Partitions { .. } => Self::InvalidPartitions,
             TopicError::Disk { .. } | TopicError::Open { .. } => Self::KafkaStorageError,
         }
@@ -86,6 +89,7 @@ impl ErrorCode {
                 Self::UnknownTopicOrPartition
             }
             AppendError::TooLarge { .. } => Self::MessageTooLarge,
+            AppendError::NoKey { .. } | AppendError::Unreadable { .. } => Self::InvalidRecord,
             AppendError::NotPlain { .. } => Self::InvalidTxnState,
             AppendError::Internal { .. } => Self::InvalidTopic,
             AppendError::Producer { source: ProducerError::Fenced { .. }, .. } => {

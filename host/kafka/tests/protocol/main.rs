@@ -2,5 +2,6 @@
 
 mod harness;
 
+mod administering;
 mod connecting;
 mod groups;
