@@ -110,6 +110,18 @@ impl Client {
         self.json(self.request(Method::POST, path).json(body)).await
     }
 
+    pub async fn patch_json<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, ClientError> {
+        self.json(self.request(Method::PATCH, path).json(body)).await
+    }
+
+    pub async fn delete_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.json(self.request(Method::DELETE, path)).await
+    }
+
     /// Sends `body` as it is.
     pub async fn send<T: DeserializeOwned>(
         &self,

@@ -82,13 +82,13 @@ fn routes() -> Vec<Route> {
         ),
         route(
             "/api/v1/topics/{topic}",
-            &[Method::GET, Method::DELETE],
-            get(topics::describe).delete(topics::delete),
+            &[Method::GET, Method::PATCH, Method::DELETE],
+            get(topics::describe).patch(topics::change).delete(topics::delete),
         ),
         route(
             "/api/v1/topics/{topic}/records",
-            &[Method::GET, Method::POST],
-            get(consume::consume).post(produce::produce),
+            &[Method::GET, Method::POST, Method::DELETE],
+            get(consume::consume).post(produce::produce).delete(topics::delete_records),
         ),
         route(
             "/api/v1/plugins",

@@ -215,6 +215,7 @@ fn append_error(error: &AppendError) -> ApiError {
     let status = match error {
         AppendError::UnknownPartition { .. } | AppendError::Deleted { .. } => StatusCode::NOT_FOUND,
         AppendError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        AppendError::NoKey { .. } | AppendError::Unreadable { .. } => StatusCode::BAD_REQUEST,
         AppendError::Internal { .. } => StatusCode::FORBIDDEN,
         AppendError::DiskFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
         AppendError::NotPlain { .. }

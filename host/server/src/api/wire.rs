@@ -5,6 +5,7 @@
 //! `POST …/records` takes, also for bytes that are no UTF-8.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -46,6 +47,44 @@ pub struct NewTopic {
     pub retention_bytes: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flush_interval_ms: Option<u64>,
+    /// Under the names that Kafka gives them; they go before the fields above.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub configs: BTreeMap<String, String>,
+}
+
+/// What is to change of a topic.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TopicChange {
+    /// How many there are to be; more than before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<u32>,
+    /// Null gives a setting its default back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub configs: BTreeMap<String, Option<String>>,
+}
+
+/// A setting of a topic.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicSetting {
+    pub value: String,
+    /// Whether nobody chose it.
+    pub is_default: bool,
+}
+
+/// Where the partitions begin after records were deleted.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeletedRecords {
+    pub partitions: Vec<PartitionStart>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartitionStart {
+    pub partition: u32,
+    pub log_start: i64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -71,6 +110,9 @@ pub struct TopicDescription {
     pub retention_bytes: Option<u64>,
     /// Absent: an acknowledged record is durable.
     pub flush_interval_ms: Option<u64>,
+    /// All settings, under the names that Kafka gives them.
+    #[serde(default)]
+    pub configs: BTreeMap<String, TopicSetting>,
     pub partitions: Vec<PartitionDescription>,
 }
 

@@ -56,7 +56,7 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Show the main job end to end, with a crash half way.
     Demo(demo::DemoArgs),
-    /// Create, list, describe and delete topics.
+    /// Create, list, describe, alter and delete topics.
     Topic(topic::TopicArgs),
     /// Write lines into a topic.
     Produce(produce::ProduceArgs),
