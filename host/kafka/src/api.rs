@@ -19,6 +19,11 @@ mod membership;
 mod metadata;
 mod offsets;
 mod refusal;
+mod fetch;
+mod init_producer_id;
+mod list_offsets;
+mod offset_for_leader_epoch;
+mod produce;
 
 use std::sync::Arc;
 
@@ -26,24 +31,46 @@ use bytes::{Buf, Bytes};
 use futures::future::BoxFuture;
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
-use tidemill_log::Log;
+use tidemill_log::{LeaderEpoch, Log, PartitionId, TopicName, TopicPartition};
 
 pub(crate) use error_code::ErrorCode;
+pub(crate) use fetch::Sessions;
+
+#[cfg(test)]
+pub(crate) use produce::VERSION_MIN as PRODUCE_VERSION_MIN;
 
 use crate::broker::Broker;
 use crate::connection::Peer;
 use crate::request::{Frame, Header, Refused, RequestError, check};
-use crate::response::Response;
+use crate::response::{EncodeError, Response};
 use crate::versions::Api;
+
+/// A request with fewer array items and tagged fields is covered by its own size.
+const ITEMS_FREE: usize = 4096;
+/// What an item becomes when it is decoded.
+const ITEM_BYTES: usize = 128;
 
 /// One request on its way through a handler.
 pub(crate) struct Call<'a> {
     pub broker: &'a Arc<Broker>,
     pub peer: &'a Peer,
+    pub version: i16,
+    pub client_id: Option<StrBytes>,
+    pub reply: Reply,
+}
+
+/// What a response needs of its request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reply {
     pub key: ApiKey,
     pub version: i16,
     pub correlation_id: i32,
-    pub client_id: Option<StrBytes>,
+}
+
+impl Reply {
+    pub(crate) fn encode<R: Encodable>(self, response: &R) -> Result<Response, EncodeError> {
+        Response::encode(self.key, self.version, self.correlation_id, response)
+    }
 }
 
 impl Call<'_> {
@@ -55,9 +82,33 @@ impl Call<'_> {
         let decoded = Q::decode(&mut body, self.version);
         decoded.map_err(|error| RequestError::Field(error.to_string()))
     }
+}
 
-    fn encode<R: Encodable>(&self, response: &R) -> Result<Response, Refused> {
-        Ok(Response::encode(self.key, self.version, self.correlation_id, response)?)
+/// The partition that a client names, if there can be such a one.
+pub(crate) fn place(topic: &str, partition: i32) -> Option<TopicPartition> {
+    let partition = PartitionId::new(u32::try_from(partition).ok()?);
+    Some(TopicPartition::new(TopicName::new(topic).ok()?, partition))
+}
+
+/// Compares the leader epoch that a client believes in with the partition's.
+pub(crate) fn check_epoch(log: &Log, at: &TopicPartition, believed: i32) -> Result<(), ErrorCode> {
+    let current = log.leader_epoch(at).map_err(|error| ErrorCode::of_read(&error))?;
+    match LeaderEpoch::new(believed) {
+        // Older clients know of none.
+        _ if believed < 0 => Ok(()),
+        older if older < current => Err(ErrorCode::FencedLeaderEpoch),
+        newer if newer > current => Err(ErrorCode::UnknownLeaderEpoch),
+        _ => Ok(()),
+    }
+}
+
+/// Runs what may wait for a disk off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // Only a runtime that shuts down cancels work that has not begun.
+        Err(_) => std::future::pending().await,
     }
 }
 
@@ -68,6 +119,16 @@ pub(crate) enum Answer {
     Later(BoxFuture<'static, Option<Response>>),
     /// The client wants none.
     Never,
+}
+
+impl Answer {
+    pub(crate) fn into_future(self) -> BoxFuture<'static, Option<Response>> {
+        match self {
+            Self::Now(response) => Box::pin(std::future::ready(Some(response))),
+            Self::Later(waiting) => waiting,
+            Self::Never => Box::pin(std::future::ready(None)),
+        }
+    }
 }
 
 /// Whether a request is to be served although its client has gone.
@@ -88,14 +149,20 @@ pub(crate) async fn begin(
     let (key, version) = Header::peek(&bytes)?;
     let api = Api::of(key).ok_or(Refused::Unsupported { key, version })?;
     broker.metrics.requested(api, bytes.len());
-    if !api.advertised.contains(&version) {
+    if !api.versions.contains(&version) {
         return api_versions::of_unknown_version(api, version, &bytes).map(Answer::Now);
     }
     let (header, header_bytes) = Header::parse(&bytes, api.is_flexible(version))?;
     bytes.advance(header_bytes);
     let Header { correlation_id, client_id, .. } = header;
-    let call = Call { broker, peer, key: api.key, version, correlation_id, client_id };
-    check(&api.schema, version, &bytes)?;
+    let reply = Reply { key: api.key, version, correlation_id };
+    let call = Call { broker, peer, version, client_id, reply };
+    let items = check(&api.schema, version, &bytes)?;
+    // Decoded, small items become larger structs.
+    let _decoded_room = match items {
+        ..ITEMS_FREE => None,
+        _ => Some(broker.budget.take(items * ITEM_BYTES).await?),
+    };
     dispatch(&call, bytes).await
 }
 
@@ -104,10 +171,18 @@ async fn dispatch(call: &Call<'_>, body: Bytes) -> Result<Answer, Refused> {
     macro_rules! answer {
         ($handler:path) => {{
             let request = call.decode(body)?;
-            Ok(Answer::Now(call.encode(&$handler(call, request).await)?))
+            Ok(Answer::Now(call.reply.encode(&$handler(call, request).await)?))
         }};
     }
-    match call.key {
+    match call.reply.key {
+        ApiKey::Produce if call.version < produce::VERSION_MIN => {
+            produce::answer_old_version(call, &body)
+        }
+        ApiKey::Produce => produce::begin(call, call.decode(body)?),
+        ApiKey::Fetch => fetch::handle(call, call.decode(body)?).await,
+        ApiKey::ListOffsets => answer!(list_offsets::handle),
+        ApiKey::OffsetForLeaderEpoch => answer!(offset_for_leader_epoch::handle),
+        ApiKey::InitProducerId => answer!(init_producer_id::handle),
         ApiKey::ApiVersions => answer!(api_versions::handle),
         ApiKey::Metadata => answer!(metadata::handle),
         ApiKey::OffsetCommit => answer!(offsets::commit),

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tidemill_log::{Log, TopicName};
 
+use crate::api::Sessions;
 use crate::budget::Budget;
 use crate::config::{AutoCreate, Config};
 use crate::coordinator::Coordinator;
@@ -25,6 +26,7 @@ pub(crate) struct Broker {
     pub limits: Limits,
     pub budget: Budget,
     pub metrics: Arc<Metrics>,
+    pub sessions: Sessions,
 }
 
 impl Broker {
@@ -32,6 +34,8 @@ impl Broker {
         let limits = config.limits.clone();
         let metrics = Arc::new(Metrics::default());
         let budget = Budget::new(limits.queued_bytes_max, limits.queue_timeout, metrics.clone());
+        let sessions =
+            Sessions::new(limits.fetch_sessions_max, limits.fetch_session_partitions_max);
         Self {
             cluster_id: cluster_id(&log),
             log,
@@ -40,11 +44,16 @@ impl Broker {
             limits,
             budget,
             metrics,
+            sessions,
         }
     }
 
     pub(crate) fn snapshot(&self) -> MetricsSnapshot {
-        MetricsSnapshot { queued_bytes: self.budget.used() as u64, ..self.metrics.snapshot() }
+        MetricsSnapshot {
+            queued_bytes: self.budget.used() as u64,
+            fetch_sessions: self.sessions.count() as u64,
+            ..self.metrics.snapshot()
+        }
     }
 }
 

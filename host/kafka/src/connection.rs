@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Buf;
-use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesOrdered;
+use futures::{FutureExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +24,7 @@ use crate::broker::Broker;
 use crate::config::Advertised;
 use crate::metrics::Refusal;
 use crate::request::{Frame, FrameReader, Refused};
-use crate::response::Outgoing;
+use crate::response::{Outgoing, Response};
 
 /// Requests that are read ahead while an older one is at work.
 const READ_AHEAD_MAX: usize = 16;
@@ -53,7 +55,7 @@ pub(crate) async fn serve<R, W>(
     let _gone_at_the_end = gone.clone().drop_guard();
     let unanswered = AtomicUsize::new(0);
     let (frames, received) = mpsc::channel(READ_AHEAD_MAX);
-    let (answers, answered) = mpsc::channel(broker.limits.pipelined_requests_max);
+    let (answers, answered) = mpsc::channel(1);
     let read = async {
         let input = BufReader::with_capacity(READ_BUFFER_BYTES, input);
         let mut reader = FrameReader::new(input, &broker.limits, &broker.budget);
@@ -119,32 +121,61 @@ async fn execute(
     }
 }
 
+/// What is next to be written, or to be waited for.
+enum Step {
+    Begun(Answer),
+    Answered(Option<Response>),
+    End,
+}
+
+/// Answers that are still to be written, in order.
+struct Waiting {
+    answers: mpsc::Receiver<Answer>,
+    /// All are waited for at the same time: each may need another partition's sync.
+    begun: FuturesOrdered<BoxFuture<'static, Option<Response>>>,
+    begun_max: usize,
+}
+
+impl Waiting {
+    /// # Cancel safety
+    /// Cancel safe.
+    async fn next(&mut self) -> Step {
+        tokio::select! {
+            biased;
+            Some(response) = self.begun.next() => Step::Answered(response),
+            Some(answer) = self.answers.recv(), if self.begun.len() < self.begun_max => {
+                Step::Begun(answer)
+            }
+            else => Step::End,
+        }
+    }
+}
+
 async fn write_in_order<W: AsyncWrite + Unpin>(
     broker: &Broker,
     mut output: W,
-    mut answers: mpsc::Receiver<Answer>,
+    answers: mpsc::Receiver<Answer>,
     unanswered: &AtomicUsize,
 ) -> Result<(), Refused> {
+    let begun_max = broker.limits.pipelined_requests_max;
+    let mut waiting = Waiting { answers, begun: FuturesOrdered::new(), begun_max };
     let mut outgoing = Outgoing::default();
     loop {
-        let answer = match answers.try_recv() {
-            Ok(answer) => answer,
-            Err(_) => {
+        let step = match waiting.next().now_or_never() {
+            Some(step) => step,
+            None => {
                 send(broker, &mut output, &mut outgoing).await?;
-                let Some(answer) = answers.recv().await else { return Ok(()) };
-                answer
+                waiting.next().await
             }
         };
-        let response = match answer {
-            Answer::Now(response) => Some(response),
-            Answer::Never => None,
-            Answer::Later(mut waiting) => match (&mut waiting).now_or_never() {
-                Some(response) => response,
-                None => {
-                    send(broker, &mut output, &mut outgoing).await?;
-                    waiting.await
-                }
-            },
+        let response = match step {
+            Step::Answered(response) => response,
+            Step::Begun(Answer::Now(response)) if waiting.begun.is_empty() => Some(response),
+            Step::Begun(answer) => {
+                waiting.begun.push_back(answer.into_future());
+                continue;
+            }
+            Step::End => return send(broker, &mut output, &mut outgoing).await,
         };
         unanswered.fetch_sub(1, Ordering::Relaxed);
         response.into_iter().for_each(|response| outgoing.push(response));
@@ -187,6 +218,7 @@ fn report(broker: &Broker, peer: &Peer, refused: &Refused) {
         Refused::SlowSender(_) => Refusal::SlowSender,
         Refused::SlowReceiver(_) => Refusal::SlowReceiver,
         Refused::NoRoom(_) => Refusal::NoRoom,
+        Refused::Unanswered { .. } => Refusal::Unanswered,
         Refused::Idle(_) => Refusal::Idle,
         Refused::Encode(_) => Refusal::Failed,
     };

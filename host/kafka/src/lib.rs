@@ -33,6 +33,11 @@ mod response;
 
 mod metrics;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+#[cfg(test)]
+mod hostile;
+
 pub use config::{Advertised, AutoCreate, Config, Listener, ListenerError};
 pub use limits::Limits;
 pub use metrics::{MetricsSnapshot, Refusal};

@@ -23,6 +23,8 @@ pub enum Refusal {
     SlowReceiver,
     /// No room beside other connections' requests and responses.
     NoRoom,
+    /// A batch was refused whose sender wants no answer.
+    Unanswered,
     /// No request for long.
     Idle,
     /// A response that could not be written: a mistake of the server's.
@@ -31,7 +33,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All reasons.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Connections,
         Self::ConnectionsOfAddress,
         Self::RequestTooLarge,
@@ -40,6 +42,7 @@ impl Refusal {
         Self::SlowSender,
         Self::SlowReceiver,
         Self::NoRoom,
+        Self::Unanswered,
         Self::Idle,
         Self::Failed,
     ];
@@ -55,6 +58,7 @@ impl Refusal {
             Self::SlowSender => "slow_sender",
             Self::SlowReceiver => "slow_receiver",
             Self::NoRoom => "no_room",
+            Self::Unanswered => "unanswered",
             Self::Idle => "idle",
             Self::Failed => "failed",
         }

@@ -14,9 +14,7 @@ use crate::request::schema::{self, Schema};
 pub(crate) struct Api {
     pub key: ApiKey,
     /// What ApiVersions says.
-    pub advertised: RangeInclusive<i16>,
-    /// What is answered with more than an error.
-    pub served: RangeInclusive<i16>,
+    pub versions: RangeInclusive<i16>,
     /// How a request is laid out.
     pub schema: Schema,
     /// A larger request is refused; the server's own limit may be lower still.
@@ -31,12 +29,18 @@ const MEDIUM: usize = 16 << 20;
 const LARGE: usize = usize::MAX;
 
 const fn api(key: ApiKey, first: i16, last: i16, schema: Schema, bytes_max: usize) -> Api {
-    Api { key, advertised: first..=last, served: first..=last, schema, bytes_max }
+    Api { key, versions: first..=last, schema, bytes_max }
 }
 
 /// All APIs. kafka-python infers the broker's version from them: keep the maxima of one
 /// release of Kafka.
 pub(crate) static APIS: &[Api] = &[
+    // Versions 0 to 2 carry old record formats. librdkafka before 2.11.1 drops compression
+    // silently where 0 is not advertised; it never sends one.
+    api(ApiKey::Produce, 0, 9, schema::PRODUCE, LARGE),
+    // 13 and later name topics by id.
+    api(ApiKey::Fetch, 4, 12, schema::FETCH, SMALL),
+    api(ApiKey::ListOffsets, 1, 7, schema::LIST_OFFSETS, SMALL),
     // 10 and later name topics by id.
     api(ApiKey::Metadata, 0, 9, schema::METADATA, SMALL),
     // 9 has the offsets of many groups at once, and of the new protocol.
@@ -53,6 +57,8 @@ pub(crate) static APIS: &[Api] = &[
     api(ApiKey::ApiVersions, 0, 4, schema::API_VERSIONS, SMALL),
     api(ApiKey::DeleteGroups, 0, 2, schema::DELETE_GROUPS, SMALL),
     api(ApiKey::OffsetDelete, 0, 0, schema::OFFSET_DELETE, SMALL),
+    api(ApiKey::InitProducerId, 0, 4, schema::INIT_PRODUCER_ID, SMALL),
+    api(ApiKey::OffsetForLeaderEpoch, 2, 4, schema::OFFSET_FOR_LEADER_EPOCH, SMALL),
     api(ApiKey::DescribeCluster, 0, 0, schema::DESCRIBE_CLUSTER, SMALL),
     api(ApiKey::CreateTopics, 2, 5, schema::CREATE_TOPICS, SMALL),
     // 6 and later name topics by id.

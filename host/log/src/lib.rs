@@ -63,8 +63,8 @@ pub use log::Log;
 pub use metrics::{MetricsSnapshot, SYNC_BUCKETS_MICROS};
 pub use open::OpenError;
 pub use partition::{
-    AbortedTransaction, AppendError, Appended, DeleteError, Fetched, FetchedBatches, Isolation,
-    Offsets, ProducerError, ReadError, RecoveryError,
+    AbortedTransaction, AppendError, Appended, Appending, DeleteError, Fetched, FetchedBatches,
+    Isolation, Offsets, ProducerError, ReadError, RecoveryError,
 };
 pub use random::{RandomSource, RealRandom};
 pub use segment::{Damage, DamageKind};

@@ -17,7 +17,8 @@ use crate::identity::{LeaderEpoch, Offset, ProducerId, TopicName, TopicPartition
 use crate::metrics::{Metrics, MetricsSnapshot};
 use crate::open::{OpenError, Parts, internal, open_parts};
 use crate::partition::{
-    AppendError, Appended, DeleteError, Fetched, Isolation, Offsets, Partition, ReadError,
+    AppendError, Appended, Appending, DeleteError, Fetched, Isolation, Offsets, Partition,
+    ReadError,
 };
 use crate::topics::{TopicDescription, TopicError, Topics};
 use crate::transaction::{self, Coordinator, ProducerIds, Transaction, TransactionError};
@@ -212,6 +213,19 @@ impl Log {
         at: &TopicPartition,
         batch: EncodedBatch,
     ) -> Result<Appended, AppendError> {
+        self.begin_append(at, batch)?.durable().await
+    }
+
+    /// Writes `batch` at the end of the log, in the order of the calls;
+    /// [`Appending::durable`] waits for the disk. Several begun together share a sync.
+    ///
+    /// # Errors
+    /// As [`Log::append`]; nothing was written.
+    pub fn begin_append(
+        &self,
+        at: &TopicPartition,
+        batch: EncodedBatch,
+    ) -> Result<Appending, AppendError> {
         if at.topic.is_internal() {
             return Err(AppendError::Internal { at: at.clone() });
         }
@@ -222,7 +236,7 @@ impl Log {
         let partition = self.core.topics.partition(at);
         let partition =
             partition.ok_or_else(|| AppendError::UnknownPartition { at: at.clone() })?;
-        partition.append(batch).await
+        partition.begin_append(batch)
     }
 
     /// Reads whole batches, from the one that contains `from`: at least one if there is any,
@@ -268,6 +282,47 @@ impl Log {
     /// [`ReadError::UnknownPartition`].
     pub fn leader_epoch(&self, at: &TopicPartition) -> Result<LeaderEpoch, ReadError> {
         Ok(self.readable(at)?.leader_epoch())
+    }
+
+    /// The first record with the largest timestamp, and that timestamp. May wait for the disk.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn offset_of_max_timestamp(
+        &self,
+        at: &TopicPartition,
+        isolation: Isolation,
+    ) -> Result<Option<(Offset, i64)>, ReadError> {
+        self.readable(at)?.offset_of_max_timestamp(isolation)
+    }
+
+    /// At least as many bytes as a reader would find from `from` on.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownPartition`].
+    pub fn bytes_from(&self, at: &TopicPartition, from: Offset) -> Result<u64, ReadError> {
+        Ok(self.readable(at)?.bytes_from(from))
+    }
+
+    /// The epoch of the record at `offset`, present or to come.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownPartition`].
+    pub fn epoch_at(&self, at: &TopicPartition, offset: Offset) -> Result<LeaderEpoch, ReadError> {
+        Ok(self.readable(at)?.epoch_at(offset))
+    }
+
+    /// The newest epoch up to `epoch` that has begun, and the offset after its last record;
+    /// `None` for an epoch that is still to come.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownPartition`].
+    pub fn end_of_epoch(
+        &self,
+        at: &TopicPartition,
+        epoch: LeaderEpoch,
+    ) -> Result<Option<(LeaderEpoch, Offset)>, ReadError> {
+        Ok(self.readable(at)?.end_of_epoch(epoch))
     }
 
     /// The epochs of the next appends to all partitions of a topic.

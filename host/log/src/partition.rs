@@ -28,7 +28,7 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-pub use append::{AppendError, Appended};
+pub use append::{AppendError, Appended, Appending};
 pub use fetched::{Fetched, FetchedBatches, Isolation};
 pub(crate) use mark::Mark;
 pub use producers::ProducerError;
@@ -45,7 +45,7 @@ use crate::disk::DiskFile;
 use crate::environment::Environment;
 use crate::identity::{LeaderEpoch, Offset, ProducerId, TopicPartition};
 use crate::metrics::Metrics;
-use crate::segment::{Active, Segment};
+use crate::segment::{Active, Segment, SegmentIndex};
 use compaction::Compaction;
 use sync::SyncGate;
 
@@ -191,6 +191,30 @@ impl Partition {
     pub(crate) fn bytes(&self) -> u64 {
         let state = self.state.lock();
         state.segments.iter().map(|segment| segment.bytes).sum::<u64>() + state.active.bytes
+    }
+
+    /// The epoch of the record at `offset`, present or to come.
+    pub(crate) fn epoch_at(&self, offset: Offset) -> LeaderEpoch {
+        self.state.lock().facts.epoch_at(offset)
+    }
+
+    /// The newest epoch up to `epoch` that has begun, and where it ends.
+    pub(crate) fn end_of_epoch(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        let state = self.state.lock();
+        state.facts.end_of_epoch(epoch, state.high_watermark)
+    }
+
+    /// At least as many bytes as there are from `from` on.
+    pub(crate) fn bytes_from(&self, from: Offset) -> u64 {
+        let state = self.state.lock();
+        let before = |base, index: &SegmentIndex| index.start_for(base, from).0;
+        let active = &state.active;
+        let in_active = active.bytes - before(active.base, &active.index).min(active.bytes);
+        let later = state.segments.iter().rev().take_while(|segment| segment.next > from);
+        let in_closed = later.map(|segment| {
+            segment.bytes - segment.index().map_or(0, |index| before(segment.base, &index))
+        });
+        in_active + in_closed.sum::<u64>()
     }
 
     pub(crate) fn open_transactions(&self) -> Vec<OpenTransaction> {

@@ -15,11 +15,11 @@ pub(super) async fn handle(_call: &Call<'_>, _request: ApiVersionsRequest) -> Ap
 fn row(api: &Api) -> ApiVersion {
     ApiVersion::default()
         .with_api_key(api.key as i16)
-        .with_min_version(*api.advertised.start())
-        .with_max_version(*api.advertised.end())
+        .with_min_version(*api.versions.start())
+        .with_max_version(*api.versions.end())
 }
 
-/// The answer to a version that is not advertised: for ApiVersions itself one that every
+/// The answer to a version that is not spoken: for ApiVersions itself one that every
 /// client understands, with the versions to try instead; for all others the end.
 pub(super) fn of_unknown_version(
     api: &Api,

@@ -11,12 +11,14 @@ use super::schema::{Field, Schema, Type};
 /// Array items and tagged fields in one request.
 pub(crate) const ITEMS_MAX: usize = 200_000;
 
-/// Checks that `body` is laid out as `schema` says for `version`; returns the bytes that follow.
+/// Checks that `body` is laid out as `schema` says for `version`; returns how many items it has.
+///
+/// Bytes may follow, as Kafka lets them.
 pub(crate) fn check(schema: &Schema, version: i16, body: &[u8]) -> Result<usize, RequestError> {
     let is_flexible = version >= schema.flexible_since;
     let mut walk = Walk { reader: Reader::new(body), version, is_flexible, items_left: ITEMS_MAX };
     walk.fields(schema.fields)?;
-    Ok(walk.reader.remaining())
+    Ok(ITEMS_MAX - walk.items_left)
 }
 
 struct Walk<'a> {

@@ -33,6 +33,8 @@ pub(crate) enum Refused {
     Unsupported { key: i16, version: i16 },
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    #[error("a batch without acknowledgement was refused with code {code} by {topic}-{partition}")]
+    Unanswered { topic: String, partition: i32, code: i16 },
     #[error("the response was not taken for {0:?}")]
     SlowReceiver(Duration),
     #[error("the request did not arrive within {0:?}")]

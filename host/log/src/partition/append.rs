@@ -143,18 +143,50 @@ pub(crate) struct Written {
     pub end: Offset,
 }
 
-impl Partition {
-    /// Writes `batch`, and waits until it is durable where the topic says so.
-    pub(crate) async fn append(
-        self: &Arc<Self>,
-        batch: EncodedBatch,
-    ) -> Result<Appended, AppendError> {
-        let written = self.write(batch)?;
-        match self.config().flush {
-            Flush::Always => self.wait_durable(written.end).await?,
-            Flush::IntervalMs(interval) => self.sync_when_due(interval),
+/// An append that is in the log, but not yet known to be durable.
+#[derive(Clone)]
+#[must_use = "a written batch is acknowledged only when it is durable"]
+pub struct Appending {
+    partition: Arc<Partition>,
+    written: Written,
+}
+
+impl std::fmt::Debug for Appending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Appending").field("written", &self.written).finish_non_exhaustive()
+    }
+}
+
+impl Appending {
+    /// Where the batch is.
+    pub const fn appended(&self) -> &Appended {
+        &self.written.appended
+    }
+
+    /// Waits until the batch is durable, where its topic says so.
+    ///
+    /// # Errors
+    /// [`AppendError::Poisoned`]: the batch may be found in the log at the next start.
+    /// # Cancel safety
+    /// Cancel safe: [`crate::Log::maintain`] syncs what nobody waits for.
+    pub async fn durable(self) -> Result<Appended, AppendError> {
+        let Self { partition, written } = self;
+        match partition.config().flush {
+            Flush::Always => partition.wait_durable(written.end).await?,
+            Flush::IntervalMs(interval) => partition.sync_when_due(interval),
         }
         Ok(written.appended)
+    }
+}
+
+impl Partition {
+    /// Writes `batch`, to be made durable next.
+    pub(crate) fn begin_append(
+        self: &Arc<Self>,
+        batch: EncodedBatch,
+    ) -> Result<Appending, AppendError> {
+        let written = self.write(batch)?;
+        Ok(Appending { partition: self.clone(), written })
     }
 
     /// Writes `batch` without waiting for the disk.

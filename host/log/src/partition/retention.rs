@@ -82,6 +82,9 @@ impl DeleteError {
     }
 }
 
+/// Appends whose callers have gone before they were durable are synced after so long.
+const ABANDONED_MS: u64 = 500;
+
 impl Partition {
     /// Applies retention, syncs what is overdue, closes files that nobody reads.
     pub(crate) async fn maintain(self: &Arc<Self>, producer_expiry_ms: u64) {

@@ -110,6 +110,12 @@ impl Partition {
         Ok(false)
     }
 
+    /// Whether something was written since the last sync.
+    pub(super) fn has_unsynced(&self) -> bool {
+        let state = self.state.lock();
+        state.durable < state.end && state.health == Health::Healthy
+    }
+
     /// Whether appends are taken at all.
     pub(crate) fn check_writable(&self) -> Result<(), AppendError> {
         self.check_health(&self.state.lock())

@@ -30,6 +30,11 @@ impl Scratch {
         let config = Config {
             data: folder.path().to_owned(),
             http: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            kafka: tidemill_kafka::Config {
+                listeners: Vec::new(),
+                auto_create: None,
+                limits: tidemill_kafka::Limits::default(),
+            },
             workers,
             record_bytes_max: 1 << 20,
             plugin_bytes_max: 64 << 20,

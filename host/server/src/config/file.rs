@@ -1,6 +1,7 @@
 //! The configuration file as written: TOML, every key optional, unknown ones refused.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{ConfigError, LogFormat};
 
@@ -10,11 +11,52 @@ use super::{ConfigError, LogFormat};
 pub struct FileConfig {
     pub data: Option<PathBuf>,
     pub http: Option<String>,
+    pub kafka: Option<KafkaFile>,
     pub workers: Option<usize>,
     pub record_bytes_max: Option<Size>,
     pub plugin_bytes_max: Option<Size>,
     pub log_format: Option<LogFormat>,
     pub log_level: Option<String>,
+}
+
+/// What it may say about Kafka clients.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KafkaFile {
+    pub listeners: Option<Vec<String>>,
+    pub auto_create_topics: Option<bool>,
+    pub auto_create_partitions: Option<u32>,
+    pub request_bytes_max: Option<Size>,
+    pub queued_bytes_max: Option<Size>,
+    pub fetch_bytes_max: Option<Size>,
+    pub connections_max: Option<u64>,
+    pub connections_per_address_max: Option<u64>,
+    pub pipelined_requests_max: Option<u64>,
+    pub fetch_sessions_max: Option<u64>,
+    pub idle_timeout: Option<Time>,
+    pub receive_timeout: Option<Time>,
+    pub send_timeout: Option<Time>,
+    pub queue_timeout: Option<Time>,
+}
+
+/// A length of time, such as `10m` or `500ms`.
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub struct Time(Duration);
+
+impl TryFrom<String> for Time {
+    type Error = String;
+
+    fn try_from(written: String) -> Result<Time, String> {
+        let parsed = humantime::parse_duration(&written);
+        parsed.map(Time).map_err(|_| format!("`{written}` is no time such as \"10m\" or \"500ms\""))
+    }
+}
+
+impl Time {
+    pub fn get(self) -> Duration {
+        self.0
+    }
 }
 
 /// A size in bytes, as a number or as `64MiB`.

@@ -4,11 +4,13 @@
 //! environment later.
 
 mod file;
+mod kafka;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use file::FileConfig;
+use tidemill_kafka::ListenerError;
 
 /// Where the API listens unless told otherwise: reachable from this machine alone.
 const HTTP_DEFAULT: &str = "127.0.0.1:8080";
@@ -32,6 +34,7 @@ pub enum LogFormat {
 pub struct Overrides {
     pub data: Option<PathBuf>,
     pub http: Option<String>,
+    pub kafka: Option<Vec<String>>,
     pub workers: Option<usize>,
     pub log_format: Option<LogFormat>,
     pub log_level: Option<String>,
@@ -43,6 +46,8 @@ pub struct Config {
     /// Everything durable is below this folder.
     pub data: PathBuf,
     pub http: SocketAddr,
+    /// Where Kafka clients are listened to, and how much they may ask.
+    pub kafka: tidemill_kafka::Config,
     /// Threads that run batches.
     pub workers: usize,
     /// A longer record is refused.
@@ -65,6 +70,8 @@ pub enum ConfigError {
     NoData,
     #[error("`{value}` is no address to listen on")]
     Address { value: String },
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
     #[error("`{key}` is {value}; it must be between {min} and {max}")]
     Range { key: &'static str, value: u64, min: u64, max: u64 },
     #[error("`{value}` is no filter for the log")]
@@ -77,10 +84,11 @@ impl ConfigError {
         match self {
             ConfigError::Read { .. } => "--config and TIDEMILL_CONFIG name the file; it may be left out".to_owned(),
             ConfigError::File { .. } => {
-                "keys are: data, http, workers, record_bytes_max, plugin_bytes_max, log_format, log_level".to_owned()
+                "keys are: data, http, kafka, workers, record_bytes_max, plugin_bytes_max, log_format, log_level".to_owned()
             }
             ConfigError::NoData => "--data DIR, TIDEMILL_DATA, or `data` in the configuration file".to_owned(),
             ConfigError::Address { .. } => format!("an IP address and a port, such as {HTTP_DEFAULT}; port 0 takes a free one"),
+            ConfigError::Listener(error) => error.hint().to_owned(),
             ConfigError::Range { .. } => "leave it out for the default".to_owned(),
             ConfigError::Filter { .. } => "such as `info` or `warn,tidemill_engine=debug`".to_owned(),
         }
@@ -101,6 +109,7 @@ impl Config {
         Ok(Config {
             data: overrides.data.or(file.data).ok_or(ConfigError::NoData)?,
             http: http.parse().map_err(|_| ConfigError::Address { value: http })?,
+            kafka: kafka::resolve(overrides.kafka, file.kafka.unwrap_or_default())?,
             workers: in_range("workers", workers as u64, 1, WORKERS_MAX as u64)?,
             record_bytes_max: in_range(
                 "record_bytes_max",
@@ -155,6 +164,31 @@ mod tests {
                 .unwrap();
         assert!(config.http.ip().is_loopback());
         assert!(config.workers > 0);
+    }
+
+    #[test]
+    fn kafka_listens_where_it_is_told() {
+        let listeners = |config: &Config| {
+            config.kafka.listeners.iter().map(|it| it.address.to_string()).collect::<Vec<_>>()
+        };
+        let data = || Overrides { data: Some("d".into()), ..Overrides::default() };
+        assert_eq!(listeners(&resolve("", data()).unwrap()), ["127.0.0.1:9092"]);
+        let file = "[kafka]\nlisteners = ['[::1]:1', '127.0.0.1:2=b.example:3']\nauto_create_topics = false\nidle_timeout = '5s'\nrequest_bytes_max = '8MiB'";
+        let config = resolve(file, data()).unwrap();
+        assert_eq!(listeners(&config), ["[::1]:1", "127.0.0.1:2"]);
+        assert_eq!(config.kafka.auto_create, None);
+        assert_eq!(config.kafka.limits.idle_timeout.as_secs(), 5);
+        assert_eq!(config.kafka.limits.request_bytes_max, 8 << 20);
+        let none = Overrides { kafka: Some(vec!["none".into()]), ..data() };
+        assert!(listeners(&resolve(file, none).unwrap()).is_empty());
+        assert!(matches!(
+            resolve("[kafka]\nconnections_max = 0", data()),
+            Err(ConfigError::Range { key: "kafka.connections_max", .. })
+        ));
+        assert!(matches!(
+            resolve("[kafka]\nlisteners = ['here']", data()),
+            Err(ConfigError::Listener(_))
+        ));
     }
 
     #[test]

@@ -119,9 +119,22 @@ impl Drop for HostProcess {
 fn command(data: &Path, keep: bool, log: File) -> Result<Command, DemoError> {
     let program = std::env::current_exe().map_err(DemoError::Spawn)?;
     let mut command = Command::new(program);
-    command.args(["serve", "--output", "json", "--http", "127.0.0.1:0", "--data"]).arg(data);
+    command
+        .args([
+            "serve",
+            "--output",
+            "json",
+            "--http",
+            "127.0.0.1:0",
+            "--kafka",
+            "127.0.0.1:0",
+            "--data",
+        ])
+        .arg(data);
     // What the person's own host is configured with is not meant for this one.
-    for name in ["TIDEMILL_CONFIG", "TIDEMILL_DATA", "TIDEMILL_HTTP", "TIDEMILL_OUTPUT"] {
+    for name in
+        ["TIDEMILL_CONFIG", "TIDEMILL_DATA", "TIDEMILL_HTTP", "TIDEMILL_KAFKA", "TIDEMILL_OUTPUT"]
+    {
         command.env_remove(name);
     }
     if keep {

@@ -1,4 +1,4 @@
-//! A host in this process: log, plugins, engine and the pipelines it is to run, opened together.
+//! A host in this process: log, Kafka clients, plugins, engine and the pipelines it is to run, opened together.
 //!
 //! **The order of opening is the order of dependence**: the log first, because its lock says that nobody else
 //! has the folder. What a person applied is saved before it counts as applied, and comes back with the host.
@@ -12,6 +12,7 @@ pub mod plugins;
 mod upkeep;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use parking_lot::Mutex;
 use tidemill_engine::broker::{Broker, Embedded};
 use tidemill_engine::clock::SystemClock;
 use tidemill_engine::engine::{Engine, EngineConfig, EngineHost};
+use tidemill_kafka::{Bound, Server};
 use tidemill_log::{Blocking, Environment, Log, LogConfig, TopicName};
 use tidemill_plugin::{Registry, Runtime, RuntimeConfig};
 use tokio::task::AbortHandle;
@@ -40,6 +42,8 @@ use plugins::RegistrySource;
 pub struct Host {
     config: Config,
     log: Arc<Log>,
+    kafka: Server,
+    kafka_addresses: Vec<SocketAddr>,
     broker: Arc<dyn Broker>,
     runtime: Arc<Runtime>,
     registry: Arc<Registry>,
@@ -59,6 +63,8 @@ impl Host {
     ///
     /// A pipeline that cannot start any more is reported and left out; the host starts all the same.
     pub async fn open(config: Config) -> Result<Arc<Host>, OpenError> {
+        let bound = Bound::bind(config.kafka.clone())?;
+        let kafka_addresses = bound.addresses().to_vec();
         let layout = Layout::make(&config.data)?;
         let log = Log::open(&layout.log, Environment::real(), LogConfig::default()).await?;
         let runtime = Runtime::new(RuntimeConfig {
@@ -82,9 +88,12 @@ impl Host {
             },
         );
         let files = PipelineFiles::open(layout.pipelines.clone())?;
+        let kafka = bound.open(Arc::clone(&log));
         let host = Arc::new(Host {
             config,
             log,
+            kafka,
+            kafka_addresses,
             broker,
             runtime,
             registry,
@@ -109,6 +118,11 @@ impl Host {
         Arc::clone(&self.log)
     }
 
+    /// Where Kafka clients connect to, with the real ports.
+    pub fn kafka_addresses(&self) -> &[SocketAddr] {
+        &self.kafka_addresses
+    }
+
     pub fn broker(&self) -> Arc<dyn Broker> {
         Arc::clone(&self.broker)
     }
@@ -119,7 +133,12 @@ impl Host {
 
     /// All metrics as OpenMetrics text.
     pub fn metrics(&self) -> String {
-        metrics::encode(&self.log.metrics(), &self.pipelines(), &self.batch_times.lock())
+        metrics::encode(
+            &self.log.metrics(),
+            &self.kafka.metrics(),
+            &self.pipelines(),
+            &self.batch_times.lock(),
+        )
     }
 
     /// A topic that is there, and how many partitions it has.
@@ -139,11 +158,15 @@ impl Host {
         Ok((name, partitions))
     }
 
-    /// Stops the pipelines and closes the log. Running batches have `batches_timeout` to finish; what is not
+    /// Stops serving Kafka clients and the pipelines, and closes the log. Running batches have `batches_timeout` to finish; what is not
     /// committed then did not happen, and is done again after the next start.
     pub async fn close(&self, batches_timeout: Duration) {
         self.upkeep.cancel();
-        self.engine.shutdown(batches_timeout).await;
+        let clients = tokio::time::timeout(batches_timeout, self.kafka.close());
+        let (clients, ()) = tokio::join!(clients, self.engine.shutdown(batches_timeout));
+        if clients.is_err() {
+            tracing::warn!("stopped without waiting for every Kafka client");
+        }
         self.log.close().await;
     }
 }

@@ -12,6 +12,8 @@ pub enum OpenError {
     #[error("make the folder `{path}`", path = path.display())]
     Folder { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
+    Kafka(#[from] tidemill_kafka::BindError),
+    #[error(transparent)]
     Log(#[from] LogOpenError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
@@ -28,6 +30,7 @@ impl OpenError {
     pub fn hint(&self) -> Option<String> {
         match self {
             OpenError::Folder { .. } => Some("--data names another folder".to_owned()),
+            OpenError::Kafka(error) => Some(error.hint().to_owned()),
             OpenError::Log(error) => Some(error.hint().to_owned()),
             OpenError::Runtime(error) => error.hint(),
             OpenError::Registry(error) => error.hint(),

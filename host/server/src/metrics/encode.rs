@@ -10,15 +10,22 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::Registry;
 use tidemill_engine::progress::{OperatorProgress, PipelineState, PipelineStatus};
+use tidemill_kafka::MetricsSnapshot as KafkaSnapshot;
 use tidemill_log::{MetricsSnapshot, SYNC_BUCKETS_MICROS};
 
 use super::batch_times::{BatchTimes, Histogram};
 
 /// All metrics of a host. Names get the prefix `tidemill`.
-pub fn encode(log: &MetricsSnapshot, pipelines: &[PipelineStatus], times: &BatchTimes) -> String {
+pub fn encode(
+    log: &MetricsSnapshot,
+    kafka: &KafkaSnapshot,
+    pipelines: &[PipelineStatus],
+    times: &BatchTimes,
+) -> String {
     let times =
         times.iter().map(|(name, histogram)| (name.to_owned(), histogram.clone())).collect();
-    let snapshot = Snapshot { log: log.clone(), pipelines: pipelines.to_vec(), times };
+    let snapshot =
+        Snapshot { log: log.clone(), kafka: kafka.clone(), pipelines: pipelines.to_vec(), times };
     let mut registry = Registry::with_prefix("tidemill");
     registry.register_collector(Box::new(snapshot));
     let mut text = String::new();
@@ -30,6 +37,7 @@ pub fn encode(log: &MetricsSnapshot, pipelines: &[PipelineStatus], times: &Batch
 #[derive(Debug)]
 struct Snapshot {
     log: MetricsSnapshot,
+    kafka: KafkaSnapshot,
     pipelines: Vec<PipelineStatus>,
     times: Vec<(String, Histogram)>,
 }
@@ -37,6 +45,7 @@ struct Snapshot {
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_log(&mut encoder)?;
+        self.encode_kafka(&mut encoder)?;
         self.encode_pipelines(&mut encoder)?;
         self.encode_times(&mut encoder)?;
         self.encode_operators(&mut encoder)
@@ -87,6 +96,37 @@ impl Snapshot {
             &buckets,
             None,
         )
+    }
+
+    fn encode_kafka(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let kafka = &self.kafka;
+        for (name, help, value) in [
+            ("kafka_connections", "Kafka connections open now", kafka.connections),
+            ("kafka_queued_bytes", "Bytes of requests and responses in memory", kafka.queued_bytes),
+            ("kafka_fetch_sessions", "Fetch sessions remembered", kafka.fetch_sessions),
+        ] {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            metric.encode_gauge(&gauge(value))?;
+        }
+        for (name, help, value) in [
+            ("kafka_accepted_connections", "Kafka connections accepted", kafka.connections_total),
+            ("kafka_request_bytes", "Bytes of requests", kafka.request_bytes_total),
+            ("kafka_response_bytes", "Bytes of responses", kafka.response_bytes_total),
+            (
+                "kafka_queue_waits",
+                "How often a request or response had to wait for room",
+                kafka.queue_waits_total,
+            ),
+        ] {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(metric)?;
+        }
+        let requests =
+            kafka.requests_total.iter().map(|(api, count)| ([("api", api.as_str())], *count));
+        counter_family(encoder, "kafka_requests", "Requests by API", requests)?;
+        let help = "Clients turned away or cut off, by reason";
+        let refusals = kafka.refusals_total.iter().map(|(why, count)| ([("reason", *why)], *count));
+        counter_family(encoder, "kafka_refusals", help, refusals)
     }
 
     fn encode_pipelines(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -238,11 +278,13 @@ mod tests {
         times.add("p", 0.02);
         let text = encode(
             &MetricsSnapshot { appends_total: 9, ..MetricsSnapshot::default() },
+            &KafkaSnapshot { refusals_total: vec![("idle", 2)], ..KafkaSnapshot::default() },
             &[status],
             &times,
         );
         for line in [
             "tidemill_log_appends_total 9",
+            "tidemill_kafka_refusals_total{reason=\"idle\"} 2",
             "tidemill_pipeline_batches_total{pipeline=\"p\"} 4",
             "tidemill_pipeline_lag_records{pipeline=\"p\"} 7",
             "tidemill_pipeline_batch_seconds_bucket{le=\"0.025\",pipeline=\"p\"} 1",

@@ -31,6 +31,7 @@ const BATCHES_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Args)]
 #[command(after_help = "Examples:\n  tidemill serve --data ./data\n  \
                         tidemill serve --data /srv/tidemill --http 127.0.0.1:9000 --log-format json\n  \
+                        tidemill serve --data ./data --kafka 0.0.0.0:9092=broker.example.org:9092\n  \
                         TIDEMILL_DATA=/srv/tidemill tidemill serve --config host.toml")]
 pub struct ServeArgs {
     /// Folder for everything durable. It is made if it is not there.
@@ -39,6 +40,10 @@ pub struct ServeArgs {
     /// Address of the HTTP API. There is no authentication: beyond loopback, whoever reaches it may do everything.
     #[arg(long, env = "TIDEMILL_HTTP", value_name = "ADDR")]
     http: Option<String>,
+    /// Address for Kafka clients; may be given more than once, `none` for nowhere. ADDR=HOST:PORT says what they
+    /// are told to connect to. Default: 127.0.0.1:9092.
+    #[arg(long, env = "TIDEMILL_KAFKA", value_name = "ADDR", value_delimiter = ',')]
+    kafka: Option<Vec<String>>,
     /// Configuration file (TOML). Environment and flags stand above it.
     #[arg(long, env = "TIDEMILL_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -90,6 +95,8 @@ impl ServeError {
 #[serde(rename_all = "camelCase")]
 struct ReadyLine {
     http: String,
+    /// As Kafka clients want their `bootstrap.servers`.
+    kafka: String,
     data: PathBuf,
     pid: u32,
     start_ms: u128,
@@ -116,6 +123,7 @@ impl ServeArgs {
         let overrides = Overrides {
             data: self.data,
             http: self.http,
+            kafka: self.kafka,
             workers: self.workers,
             log_format: self.log_format,
             log_level: self.log_level,
@@ -148,7 +156,7 @@ async fn serve(config: Config, output: Output, end_with_stdin: bool) -> Result<(
         }
     };
     app.open(Arc::clone(&host));
-    announce(address, data, started.elapsed(), output)?;
+    announce(address, &host, data, started.elapsed(), output)?;
 
     let why = stop.asked().await;
     tracing::info!(why, "stopping");
@@ -178,22 +186,30 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
 
 fn announce(
     address: SocketAddr,
+    host: &Host,
     data: PathBuf,
     took: Duration,
     output: Output,
 ) -> Result<(), Failure> {
+    let kafka: Vec<String> = host.kafka_addresses().iter().map(ToString::to_string).collect();
     let ready = ReadyLine {
         http: format!("http://{address}"),
+        kafka: kafka.join(","),
         data,
         pid: std::process::id(),
         start_ms: took.as_millis(),
     };
-    tracing::info!(http = ready.http, data = %ready.data.display(), start_ms = ready.start_ms as u64, "ready");
+    tracing::info!(http = ready.http, kafka = ready.kafka, data = %ready.data.display(), start_ms = ready.start_ms as u64, "ready");
     let line = match output {
         Output::Json => serde_json::to_string(&ready).map_err(Failure::Encode)?,
         Output::Text => format!(
-            "tidemill is ready at {} with the data in {}; Ctrl-C stops it",
+            "tidemill is ready at {}{} with the data in {}; Ctrl-C stops it",
             ready.http,
+            if kafka.is_empty() {
+                String::new()
+            } else {
+                format!(", for Kafka clients at {},", ready.kafka)
+            },
             ready.data.display()
         ),
     };
