@@ -284,45 +284,12 @@ impl Log {
         Ok(self.readable(at)?.leader_epoch())
     }
 
-    /// The first record with the largest timestamp, and that timestamp. May wait for the disk.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub fn offset_of_max_timestamp(
-        &self,
-        at: &TopicPartition,
-        isolation: Isolation,
-    ) -> Result<Option<(Offset, i64)>, ReadError> {
-        self.readable(at)?.offset_of_max_timestamp(isolation)
-    }
-
     /// At least as many bytes as a reader would find from `from` on.
     ///
     /// # Errors
     /// [`ReadError::UnknownPartition`].
     pub fn bytes_from(&self, at: &TopicPartition, from: Offset) -> Result<u64, ReadError> {
         Ok(self.readable(at)?.bytes_from(from))
-    }
-
-    /// The epoch of the record at `offset`, present or to come.
-    ///
-    /// # Errors
-    /// [`ReadError::UnknownPartition`].
-    pub fn epoch_at(&self, at: &TopicPartition, offset: Offset) -> Result<LeaderEpoch, ReadError> {
-        Ok(self.readable(at)?.epoch_at(offset))
-    }
-
-    /// The newest epoch up to `epoch` that has begun, and the offset after its last record;
-    /// `None` for an epoch that is still to come.
-    ///
-    /// # Errors
-    /// [`ReadError::UnknownPartition`].
-    pub fn end_of_epoch(
-        &self,
-        at: &TopicPartition,
-        epoch: LeaderEpoch,
-    ) -> Result<Option<(LeaderEpoch, Offset)>, ReadError> {
-        Ok(self.readable(at)?.end_of_epoch(epoch))
     }
 
     /// The epochs of the next appends to all partitions of a topic.

@@ -193,17 +193,6 @@ impl Partition {
         state.segments.iter().map(|segment| segment.bytes).sum::<u64>() + state.active.bytes
     }
 
-    /// The epoch of the record at `offset`, present or to come.
-    pub(crate) fn epoch_at(&self, offset: Offset) -> LeaderEpoch {
-        self.state.lock().facts.epoch_at(offset)
-    }
-
-    /// The newest epoch up to `epoch` that has begun, and where it ends.
-    pub(crate) fn end_of_epoch(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
-        let state = self.state.lock();
-        state.facts.end_of_epoch(epoch, state.high_watermark)
-    }
-
     /// At least as many bytes as there are from `from` on.
     pub(crate) fn bytes_from(&self, from: Offset) -> u64 {
         let state = self.state.lock();

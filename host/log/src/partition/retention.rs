@@ -82,7 +82,8 @@ impl DeleteError {
     }
 }
 
-/// Appends whose callers have gone before they were durable are synced after so long.
+/// What nobody waits for is synced after so long: markers, appends whose callers have gone, and what
+/// was written while the topic was relaxed.
 const ABANDONED_MS: u64 = 500;
 
 impl Partition {
@@ -90,7 +91,8 @@ impl Partition {
     pub(crate) async fn maintain(self: &Arc<Self>, producer_expiry_ms: u64) {
         match self.config().flush {
             Flush::IntervalMs(interval) => self.sync_when_due(interval),
-            Flush::Always => self.sync_leftovers(),
+            Flush::Always if self.has_unsynced() => self.sync_when_due(ABANDONED_MS),
+            Flush::Always => {}
         }
         let now_ms = self.environment.clock.now_ms();
         if let Err(error) = self.apply_retention(now_ms).await {
@@ -122,17 +124,6 @@ impl Partition {
             }
         }
         state.durable
-    }
-
-    /// Syncs what nobody waits for: markers, and what was written while the topic was relaxed.
-    fn sync_leftovers(self: &Arc<Self>) {
-        let (durable, end) = {
-            let state = self.state.lock();
-            (state.durable, state.end)
-        };
-        if durable < end {
-            self.sync_when_due(0);
-        }
     }
 
     async fn apply_retention(self: &Arc<Self>, now_ms: i64) -> Result<(), DeleteError> {
