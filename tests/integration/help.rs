@@ -5,7 +5,7 @@ use crate::harness::run;
 /// Every `--help`, as a person reads it.
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 16] = [
         &[],
         &["serve"],
         &["demo"],
@@ -13,6 +13,8 @@ fn help_of_every_command() {
         &["topic", "create"],
         &["produce"],
         &["consume"],
+        &["group"],
+        &["group", "reset"],
         &["plugin"],
         &["plugin", "build"],
         &["pipeline"],

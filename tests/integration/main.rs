@@ -5,6 +5,7 @@ mod harness;
 mod help;
 mod commands;
 mod http;
+mod groups;
 mod paths;
 mod bad_input;
 mod lifecycle;

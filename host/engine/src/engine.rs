@@ -254,6 +254,12 @@ impl Engine {
         self.pipelines.lock().get(name).map(|entry| entry.report.status())
     }
 
+    /// Whether there is such a pipeline, running or not.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.pipelines.lock().contains_key(name)
+    }
+
     /// The file of a pipeline.
     #[must_use]
     pub fn spec(&self, name: &str) -> Option<Arc<PipelineSpec>> {

@@ -93,6 +93,11 @@ impl Client {
         format!("/api/v1/topics/{}", escape(topic))
     }
 
+    /// The path of a consumer group, whatever its name.
+    pub fn group_path(&self, group: &str) -> String {
+        format!("/api/v1/groups/{}", escape(group))
+    }
+
     /// The path of a pipeline, whatever its name.
     pub fn pipeline_path(&self, pipeline: &str) -> String {
         format!("/api/v1/pipelines/{}", escape(pipeline))

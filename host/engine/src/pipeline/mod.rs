@@ -36,10 +36,26 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A pipeline that failed this often without a commit in between is not tried again.
 const RETRIES_MAX: u32 = 20;
 
+/// What the consumer groups of pipelines begin with. Such names are not for clients.
+pub const GROUP_PREFIX: &str = "tidemill.";
+
 /// The consumer group, and transactional id, of a pipeline.
 #[must_use]
 pub fn group_of(pipeline: &str) -> String {
-    format!("tidemill.{pipeline}")
+    format!("{GROUP_PREFIX}{pipeline}")
+}
+
+/// The pipeline that a consumer group would belong to, by its name: the group of its positions,
+/// or of a source that it copies.
+#[must_use]
+pub fn pipeline_of_group(group: &str) -> Option<&str> {
+    let rest = group.strip_prefix(GROUP_PREFIX)?;
+    // Neither pipelines nor sources have dots in their names.
+    match rest.split_once('.') {
+        None => Some(rest),
+        Some(("ingest", source)) => source.split_once('.').map(|(pipeline, _)| pipeline),
+        Some(_) => None,
+    }
 }
 
 /// One pipeline, ready to run.
@@ -144,4 +160,18 @@ fn causes_of(error: &dyn std::error::Error) -> String {
         cause = next.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{group_of, pipeline_of_group};
+
+    #[test]
+    fn groups_lead_back_to_their_pipelines() {
+        assert_eq!(pipeline_of_group(&group_of("page-latency")), Some("page-latency"));
+        assert_eq!(pipeline_of_group("tidemill.ingest.page-latency.lines"), Some("page-latency"));
+        for foreign in ["page-latency", "tidemill", "tidemill.a.b", "tidemill.ingest.a"] {
+            assert_eq!(pipeline_of_group(foreign), None, "{foreign}");
+        }
+    }
 }

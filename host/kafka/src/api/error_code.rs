@@ -131,7 +131,7 @@ impl ErrorCode {
     pub(crate) const fn of_group(error: &CoordinatorError) -> Self {
         match error {
             CoordinatorError::Refused(refusal) => Self::of_refusal(refusal),
-            CoordinatorError::NoName | CoordinatorError::Log(GroupError::Name { .. }) => {
+            CoordinatorError::Name { .. } | CoordinatorError::Log(GroupError::Name { .. }) => {
                 Self::InvalidGroupId
             }
             CoordinatorError::Reserved { .. } | CoordinatorError::Owned { .. } => {

@@ -9,7 +9,7 @@ use crate::group::GroupLimits;
 pub struct GroupConfig {
     /// The bounds of each group.
     pub limits: GroupLimits,
-    /// The most groups with members.
+    /// The most groups with members, those included that had some and are remembered.
     pub groups_max: usize,
     /// The most bytes that the members of all groups together may say about themselves.
     pub member_bytes_max: usize,
@@ -25,7 +25,7 @@ impl Default for GroupConfig {
     fn default() -> Self {
         Self {
             limits: GroupLimits::default(),
-            groups_max: 20_000,
+            groups_max: 100_000,
             member_bytes_max: 256 << 20,
             metadata_bytes_max: 4096,
             offsets_retention: Duration::from_secs(7 * 24 * 60 * 60),

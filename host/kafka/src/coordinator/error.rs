@@ -4,15 +4,21 @@ use tidemill_log::{GroupError, ReadError, TopicPartition};
 
 use crate::group::Refusal;
 
+/// The longest name of a group: lengths have 16 bits on disk.
+pub const NAME_BYTES_MAX: usize = i16::MAX as usize;
+
 /// Nothing was changed, unless the log says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum CoordinatorError {
     /// The group's state does not allow it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// A group needs a name.
-    #[error("a group's name is empty")]
-    NoName,
+    /// A group has a name of 1 to 32,767 bytes.
+    #[error("a group's name of {bytes} bytes; 1 to {NAME_BYTES_MAX} are allowed")]
+    Name {
+        /// Its length.
+        bytes: usize,
+    },
     /// A name that is for pipelines.
     #[error("group `{group}` has a name that is for pipelines alone")]
     Reserved {
@@ -82,7 +88,7 @@ impl CoordinatorError {
             Self::TooManyGroups { .. } | Self::TooManyBytes { .. } | Self::HasMembers { .. } => {
                 true
             }
-            Self::NoName
+            Self::Name { .. }
             | Self::Reserved { .. }
             | Self::Owned { .. }
             | Self::Unknown { .. }
@@ -101,7 +107,7 @@ impl CoordinatorError {
             Self::HasMembers { .. } => {
                 Some("stop its consumers first; one that died is gone with its session timeout")
             }
-            Self::NoName => Some("clients name it as `group.id`"),
+            Self::Name { .. } => Some("clients name it as `group.id`"),
             Self::Reserved { .. } => Some("choose another `group.id`"),
             Self::Log(error) => Some(error.hint()),
             Self::NothingCommitted { .. } => {

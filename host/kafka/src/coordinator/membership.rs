@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::error::NAME_BYTES_MAX;
 use super::{Coordinator, CoordinatorError, Shared};
 use crate::group::{Answer, Caller, Joined, Joining, Leaving, MemberId, Refusal, Synced, Syncing};
 
@@ -121,8 +122,9 @@ impl Shared {
     /// Whether administrators may change a group of this name. What pipelines left behind, they
     /// may.
     pub(super) fn check_change(&self, group: &str) -> Result<(), CoordinatorError> {
-        if group.is_empty() {
-            return Err(CoordinatorError::NoName);
+        let bytes = group.len();
+        if !(1..=NAME_BYTES_MAX).contains(&bytes) {
+            return Err(CoordinatorError::Name { bytes });
         }
         match self.owners.owner(group) {
             None => Ok(()),

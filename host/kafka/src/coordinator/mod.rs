@@ -1,7 +1,7 @@
 //! The group coordinator: the state machine of each group beside the log, the clock and the
 //! clients that wait.
 //!
-//! A group with members has a [`Seat`]: its state machine behind a short lock, the requests that
+//! A group with members has a seat: its state machine behind a short lock, the requests that
 //! are parked with it, and, while it has deadlines or something to save, a task that sees to
 //! them. **No lock is held across an await**, and groups do not wait for each other.
 //!

@@ -9,6 +9,7 @@ mod consume;
 mod error;
 mod extract;
 mod body;
+mod groups;
 mod headers;
 mod health;
 mod openapi;
@@ -90,6 +91,13 @@ fn routes() -> Vec<Route> {
             &[Method::GET, Method::POST, Method::DELETE],
             get(consume::consume).post(produce::produce).delete(topics::delete_records),
         ),
+        route("/api/v1/groups", &[Method::GET], get(groups::list)),
+        route(
+            "/api/v1/groups/{group}",
+            &[Method::GET, Method::DELETE],
+            get(groups::describe).delete(groups::delete),
+        ),
+        route("/api/v1/groups/{group}/reset", &[Method::POST], post(groups::reset)),
         route(
             "/api/v1/plugins",
             &[Method::GET, Method::POST],

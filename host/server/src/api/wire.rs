@@ -229,6 +229,135 @@ pub struct ProducedRange {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct GroupList {
+    pub groups: Vec<GroupSummary>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupSummary {
+    pub name: String,
+    /// As Kafka names it: `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Stable`.
+    pub state: String,
+    /// `consumer`, `connect`, …; empty of a group that nobody ever joined.
+    pub protocol_type: String,
+    pub members: usize,
+    /// The pipeline whose positions it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupDescription {
+    pub name: String,
+    pub state: String,
+    /// How many assignments it has had.
+    pub generation: i32,
+    pub protocol_type: String,
+    /// How it divides partitions. Absent while it does not.
+    pub protocol: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
+    /// Records that are there and were not read, of all partitions it has committed.
+    pub lag: u64,
+    pub members: Vec<GroupMember>,
+    pub partitions: Vec<GroupPartition>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupMember {
+    pub id: String,
+    /// Of a static member: its own name.
+    pub instance: Option<String>,
+    pub client_id: String,
+    pub client_host: String,
+    pub assigned: Vec<AssignedPartitions>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssignedPartitions {
+    pub topic: String,
+    pub partitions: Vec<u32>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupPartition {
+    pub topic: String,
+    pub partition: u32,
+    /// The next record to read.
+    pub offset: i64,
+    /// What was committed beside it.
+    pub metadata: String,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub committed_at: i64,
+    pub log_start: i64,
+    pub log_end: i64,
+    /// From the offset, or the log's start where that is later, to the log's end.
+    pub lag: u64,
+    /// Who reads it now.
+    pub member: Option<String>,
+}
+
+/// Where a group is to go on.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GroupReset {
+    /// Absent: all partitions that the group has committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topics: Option<Vec<TopicSelection>>,
+    pub to: NewPosition,
+    /// Only say what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TopicSelection {
+    pub topic: String,
+    /// Absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<Vec<u32>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NewPosition {
+    Earliest,
+    Latest,
+    /// Or where the partition begins or ends, if it is beyond.
+    Offset(i64),
+    /// The first record of this time or later: milliseconds since 1970-01-01 UTC.
+    Timestamp(i64),
+    /// So many records further on than was committed, or back.
+    By(i64),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResetPlan {
+    pub group: String,
+    /// Nothing was changed.
+    pub dry_run: bool,
+    pub partitions: Vec<GroupMove>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupMove {
+    pub topic: String,
+    pub partition: u32,
+    /// Absent: nothing was committed.
+    pub from: Option<i64>,
+    pub to: i64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PluginList {
     pub plugins: Vec<PluginSummary>,
 }

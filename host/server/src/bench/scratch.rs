@@ -7,6 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tidemill_engine::progress::PipelineState;
 use tidemill_engine::spec::PipelineSpec;
+use tidemill_kafka::coordinator::GroupConfig;
 use tidemill_log::{TopicConfig, TopicName};
 
 use super::BenchError;
@@ -38,6 +39,7 @@ impl Scratch {
             workers,
             record_bytes_max: 1 << 20,
             plugin_bytes_max: 64 << 20,
+            groups: GroupConfig::default(),
             log_format: LogFormat::Text,
             log_level: "warn".to_owned(),
         };

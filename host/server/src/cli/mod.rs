@@ -7,6 +7,7 @@
 mod completions;
 mod consume;
 mod failure;
+mod group;
 mod log;
 mod output;
 mod pipeline;
@@ -62,6 +63,8 @@ enum Command {
     Produce(produce::ProduceArgs),
     /// Read the records of a topic.
     Consume(consume::ConsumeArgs),
+    /// List, describe, reset and delete consumer groups.
+    Group(group::GroupArgs),
     /// Build, inspect, push and list plugins.
     Plugin(plugin::PluginArgs),
     /// Apply, watch and control pipelines.
@@ -118,6 +121,7 @@ async fn run_client(command: Command, output: Output) -> Result<(), Failure> {
         Command::Topic(args) => topic::run(args, output).await,
         Command::Produce(args) => produce::run(args, output).await,
         Command::Consume(args) => consume::run(args, output).await,
+        Command::Group(args) => group::run(args, output).await,
         Command::Plugin(args) => plugin::run(args, output).await,
         Command::Pipeline(args) => pipeline::run(args, output).await,
         Command::Log(args) => log::run(args, output).await,

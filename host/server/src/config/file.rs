@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::groups::FileGroups;
 use super::{ConfigError, LogFormat};
 
 /// What a configuration file may say.
@@ -17,6 +18,8 @@ pub struct FileConfig {
     pub plugin_bytes_max: Option<Size>,
     pub log_format: Option<LogFormat>,
     pub log_level: Option<String>,
+    #[serde(default)]
+    pub groups: FileGroups,
 }
 
 /// What it may say about Kafka clients.

@@ -5,12 +5,17 @@
 
 mod file;
 mod kafka;
+mod groups;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use humantime::format_duration;
 
 pub use file::FileConfig;
 use tidemill_kafka::ListenerError;
+use tidemill_kafka::coordinator::GroupConfig;
 
 /// Where the API listens unless told otherwise: reachable from this machine alone.
 const HTTP_DEFAULT: &str = "127.0.0.1:8080";
@@ -54,6 +59,8 @@ pub struct Config {
     pub record_bytes_max: usize,
     /// A larger component is refused.
     pub plugin_bytes_max: usize,
+    /// How consumer groups are looked after.
+    pub groups: GroupConfig,
     pub log_format: LogFormat,
     /// As in `RUST_LOG`: `info`, or `warn,tidemill_engine=debug`.
     pub log_level: String,
@@ -74,6 +81,8 @@ pub enum ConfigError {
     Listener(#[from] ListenerError),
     #[error("`{key}` is {value}; it must be between {min} and {max}")]
     Range { key: &'static str, value: u64, min: u64, max: u64 },
+    #[error("`{key}` is {}; it must be between {} and {}", format_duration(*value), format_duration(*min), format_duration(*max))]
+    Duration { key: &'static str, value: Duration, min: Duration, max: Duration },
     #[error("`{value}` is no filter for the log")]
     Filter { value: String, source: tracing_subscriber::filter::ParseError },
 }
@@ -84,12 +93,12 @@ impl ConfigError {
         match self {
             ConfigError::Read { .. } => "--config and TIDEMILL_CONFIG name the file; it may be left out".to_owned(),
             ConfigError::File { .. } => {
-                "keys are: data, http, kafka, workers, record_bytes_max, plugin_bytes_max, log_format, log_level".to_owned()
+                "keys are: data, http, kafka, workers, record_bytes_max, plugin_bytes_max, log_format, log_level, [groups]".to_owned()
             }
             ConfigError::NoData => "--data DIR, TIDEMILL_DATA, or `data` in the configuration file".to_owned(),
             ConfigError::Address { .. } => format!("an IP address and a port, such as {HTTP_DEFAULT}; port 0 takes a free one"),
             ConfigError::Listener(error) => error.hint().to_owned(),
-            ConfigError::Range { .. } => "leave it out for the default".to_owned(),
+            ConfigError::Range { .. } | ConfigError::Duration { .. } => "leave it out for the default".to_owned(),
             ConfigError::Filter { .. } => "such as `info` or `warn,tidemill_engine=debug`".to_owned(),
         }
     }
@@ -118,6 +127,7 @@ impl Config {
                 RECORD_BYTES_CEILING,
             )?,
             plugin_bytes_max: in_range("plugin_bytes_max", plugin_bytes_max, 1 << 10, 1 << 30)?,
+            groups: file.groups.into_config()?,
             log_format: overrides.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
             log_level,
         })

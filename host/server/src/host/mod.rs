@@ -3,6 +3,7 @@
 //! **The order of opening is the order of dependence**: the log first, because its lock says that nobody else
 //! has the folder. What a person applied is saved before it counts as applied, and comes back with the host.
 
+mod groups;
 mod layout;
 mod open_error;
 mod pipeline_files;
@@ -21,6 +22,7 @@ use tidemill_engine::broker::{Broker, Embedded};
 use tidemill_engine::clock::SystemClock;
 use tidemill_engine::engine::{Engine, EngineConfig, EngineHost};
 use tidemill_kafka::{Bound, Server};
+use tidemill_kafka::coordinator::Coordinator;
 use tidemill_log::{Blocking, Environment, Log, LogConfig, TopicName};
 use tidemill_plugin::{Registry, Runtime, RuntimeConfig};
 use tokio::task::AbortHandle;
@@ -52,7 +54,8 @@ pub struct Host {
     /// One change of a pipeline at a time, so that its file and the engine agree.
     changes: tokio::sync::Mutex<()>,
     /// Saved pipelines that did not come back, and why.
-    broken: Mutex<BTreeMap<String, String>>,
+    broken: Arc<Mutex<BTreeMap<String, String>>>,
+    groups: Coordinator,
     batch_times: Arc<Mutex<metrics::BatchTimes>>,
     watches: Mutex<BTreeMap<String, AbortHandle>>,
     upkeep: CancellationToken,
@@ -66,7 +69,8 @@ impl Host {
         let bound = Bound::bind(config.kafka.clone())?;
         let kafka_addresses = bound.addresses().to_vec();
         let layout = Layout::make(&config.data)?;
-        let log = Log::open(&layout.log, Environment::real(), LogConfig::default()).await?;
+        let environment = Environment::real();
+        let log = Log::open(&layout.log, environment.clone(), LogConfig::default()).await?;
         let runtime = Runtime::new(RuntimeConfig {
             code_cache: Some(layout.compiled.clone()),
             component_bytes_max: config.plugin_bytes_max,
@@ -88,7 +92,9 @@ impl Host {
             },
         );
         let files = PipelineFiles::open(layout.pipelines.clone())?;
-        let kafka = bound.open(Arc::clone(&log));
+        let broken = Arc::default();
+        let groups = groups::open(&log, &environment, config.groups.clone(), &engine, &broken);
+        let kafka = bound.open(Arc::clone(&log), groups.clone());
         let host = Arc::new(Host {
             config,
             log,
@@ -100,7 +106,8 @@ impl Host {
             engine,
             files,
             changes: tokio::sync::Mutex::new(()),
-            broken: Mutex::default(),
+            broken,
+            groups,
             batch_times: Arc::default(),
             watches: Mutex::default(),
             upkeep: CancellationToken::new(),
@@ -131,14 +138,20 @@ impl Host {
         &self.engine
     }
 
+    /// The consumer groups.
+    pub fn groups(&self) -> &Coordinator {
+        &self.groups
+    }
+
     /// All metrics as OpenMetrics text.
     pub fn metrics(&self) -> String {
-        metrics::encode(
-            &self.log.metrics(),
-            &self.kafka.metrics(),
-            &self.pipelines(),
-            &self.batch_times.lock(),
-        )
+        let counted = metrics::Counted {
+            log: self.log.metrics(),
+            kafka: self.kafka.metrics(),
+            groups: self.groups.metrics(),
+            pipelines: self.pipelines(),
+        };
+        metrics::encode(counted, &self.batch_times.lock())
     }
 
     /// A topic that is there, and how many partitions it has.
@@ -167,6 +180,7 @@ impl Host {
         if clients.is_err() {
             tracing::warn!("stopped without waiting for every Kafka client");
         }
+        self.groups.close().await;
         self.log.close().await;
     }
 }

@@ -11,21 +11,26 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::Registry;
 use tidemill_engine::progress::{OperatorProgress, PipelineState, PipelineStatus};
 use tidemill_kafka::MetricsSnapshot as KafkaSnapshot;
+use tidemill_kafka::coordinator::GroupMetrics;
 use tidemill_log::{MetricsSnapshot, SYNC_BUCKETS_MICROS};
 
 use super::batch_times::{BatchTimes, Histogram};
 
+/// What the parts of a host have counted.
+#[derive(Debug, Default)]
+pub struct Counted {
+    pub log: MetricsSnapshot,
+    pub kafka: KafkaSnapshot,
+    pub groups: GroupMetrics,
+    pub pipelines: Vec<PipelineStatus>,
+}
+
 /// All metrics of a host. Names get the prefix `tidemill`.
-pub fn encode(
-    log: &MetricsSnapshot,
-    kafka: &KafkaSnapshot,
-    pipelines: &[PipelineStatus],
-    times: &BatchTimes,
-) -> String {
+pub fn encode(counted: Counted, times: &BatchTimes) -> String {
     let times =
         times.iter().map(|(name, histogram)| (name.to_owned(), histogram.clone())).collect();
-    let snapshot =
-        Snapshot { log: log.clone(), kafka: kafka.clone(), pipelines: pipelines.to_vec(), times };
+    let Counted { log, kafka, groups, pipelines } = counted;
+    let snapshot = Snapshot { log, kafka, groups, pipelines, times };
     let mut registry = Registry::with_prefix("tidemill");
     registry.register_collector(Box::new(snapshot));
     let mut text = String::new();
@@ -38,6 +43,7 @@ pub fn encode(
 struct Snapshot {
     log: MetricsSnapshot,
     kafka: KafkaSnapshot,
+    groups: GroupMetrics,
     pipelines: Vec<PipelineStatus>,
     times: Vec<(String, Histogram)>,
 }
@@ -46,6 +52,7 @@ impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_log(&mut encoder)?;
         self.encode_kafka(&mut encoder)?;
+        self.encode_groups(&mut encoder)?;
         self.encode_pipelines(&mut encoder)?;
         self.encode_times(&mut encoder)?;
         self.encode_operators(&mut encoder)
@@ -127,6 +134,29 @@ impl Snapshot {
         let help = "Clients turned away or cut off, by reason";
         let refusals = kafka.refusals_total.iter().map(|(why, count)| ([("reason", *why)], *count));
         counter_family(encoder, "kafka_refusals", help, refusals)
+    }
+
+    fn encode_groups(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let groups = &self.groups;
+        let states =
+            groups.groups.iter().map(|(state, count)| ([("state", *state)], gauge(*count)));
+        gauge_family(encoder, "groups", "Consumer groups", states)?;
+        for (name, help, value) in [
+            ("group_members", "Members of all consumer groups", groups.members),
+            ("group_member_bytes", "Bytes that members say about themselves", groups.member_bytes),
+        ] {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            metric.encode_gauge(&gauge(value))?;
+        }
+        for (name, help, value) in [
+            ("group_rebalances", "Rebalances that began", groups.rebalances_total),
+            ("group_commits", "Offsets that clients committed", groups.commits_total),
+            ("group_expired_offsets", "Offsets forgotten for their age", groups.expired_total),
+        ] {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(metric)?;
+        }
+        Ok(())
     }
 
     fn encode_pipelines(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -276,15 +306,18 @@ mod tests {
         };
         let mut times = BatchTimes::default();
         times.add("p", 0.02);
-        let text = encode(
-            &MetricsSnapshot { appends_total: 9, ..MetricsSnapshot::default() },
-            &KafkaSnapshot { refusals_total: vec![("idle", 2)], ..KafkaSnapshot::default() },
-            &[status],
-            &times,
-        );
+        let counted = Counted {
+            log: MetricsSnapshot { appends_total: 9, ..MetricsSnapshot::default() },
+            kafka: KafkaSnapshot { refusals_total: vec![("idle", 2)], ..KafkaSnapshot::default() },
+            groups: GroupMetrics { groups: vec![("Stable", 2)], ..GroupMetrics::default() },
+            pipelines: vec![status],
+        };
+        let text = encode(counted, &times);
         for line in [
             "tidemill_log_appends_total 9",
             "tidemill_kafka_refusals_total{reason=\"idle\"} 2",
+            "tidemill_groups{state=\"Stable\"} 2",
+            "tidemill_group_rebalances_total 0",
             "tidemill_pipeline_batches_total{pipeline=\"p\"} 4",
             "tidemill_pipeline_lag_records{pipeline=\"p\"} 7",
             "tidemill_pipeline_batch_seconds_bucket{le=\"0.025\",pipeline=\"p\"} 1",

@@ -8,4 +8,4 @@ mod batch_times;
 mod encode;
 
 pub use batch_times::BatchTimes;
-pub use encode::encode;
+pub use encode::{Counted, encode};
