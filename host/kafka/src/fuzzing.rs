@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::broker::Broker;
 use crate::config::{Advertised, AutoCreate, Config};
 use crate::connection::{self, Peer};
+use crate::coordinator::{Coordinator, GroupConfig, NoOwners};
 use crate::limits::Limits;
 use crate::request::schema::{Field, Schema, Type};
 use crate::versions::APIS;
@@ -49,17 +50,22 @@ impl Harness {
         let runtime = runtime.expect("a runtime");
         let opened = runtime.block_on(async {
             let environment = Simulation::new(1).environment();
+            let sources = (environment.clock.clone(), environment.random.clone());
             let log = Log::open("data".as_ref(), environment, LogConfig::default()).await?;
             let topic = TopicName::new("t").expect("a name");
             let config = TopicConfig { partitions: 2, ..TopicConfig::default() };
             log.create_topic(&topic, config).await.expect("a topic");
-            Ok::<_, tidemill_log::OpenError>(log)
+            Ok::<_, tidemill_log::OpenError>((log, sources))
         });
         let limits =
             Limits { request_bytes_max: 1 << 20, queued_bytes_max: 32 << 20, ..Limits::default() };
         let config =
             Config { listeners: Vec::new(), auto_create: Some(AutoCreate::default()), limits };
-        let broker = Arc::new(Broker::new(opened.expect("a log"), &config));
+        let (log, sources) = opened.expect("a log");
+        let owners = Arc::new(NoOwners);
+        let _inside = runtime.enter();
+        let groups = Coordinator::open(log.clone(), sources, GroupConfig::default(), owners);
+        let broker = Arc::new(Broker::new(log, groups, &config));
         let address = ([127, 0, 0, 1], 1).into();
         let advertised = Advertised { host: "localhost".to_owned(), port: 1 };
         Self { runtime, broker, peer: Peer { address, advertised } }
