@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use crate::broker::{Broker, BrokerError};
 use crate::checkpoint::{CheckpointError, CheckpointStore, Ids};
 use crate::clock::Clock;
+use crate::dead_letters;
 use crate::graph::{CompileError, Graph, PluginSource, compile};
 use crate::ingest;
 use crate::pipeline::{Pipeline, Report, Surroundings, group_of, plugins_of};
@@ -235,6 +236,10 @@ impl Engine {
                 let group = ingest::group_name(&spec.name, &source.name);
                 broker.delete_group(&group).await.map_err(failed)?;
             }
+        }
+        for operator in &spec.operators {
+            let topic = dead_letters::retries_topic(name, &operator.name);
+            broker.delete_topic(&topic).await.map_err(failed)?;
         }
         let deleted = store.delete_all().await;
         deleted.map_err(|source| ApplyError::Delete { name: name.to_owned(), source })?;

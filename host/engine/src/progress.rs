@@ -38,7 +38,7 @@ pub struct Progress {
     pub sources: Vec<SourceProgress>,
     /// Outputs.
     pub sinks: Vec<SinkProgress>,
-    /// Plugin calls.
+    /// What the operators did in it.
     pub operators: Vec<OperatorProgress>,
 }
 
@@ -129,24 +129,78 @@ pub struct SinkProgress {
     pub num_output_bytes: u64,
 }
 
-/// What one operator's plugin did since the pipeline started.
+/// What one operator did: in one batch, or since the pipeline was started.
+///
+/// Batches overlap, so that what the next one has cost already when one commits counts as that one's.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OperatorProgress {
     /// The operator's name.
     pub name: String,
+    /// The plugin's name.
+    pub plugin: String,
     /// The plugin's digest.
     pub digest: String,
     /// Calls into the plugin.
     pub calls: u64,
-    /// Records handed over.
+    /// Calls that failed.
+    pub failed_calls: u64,
+    /// Calls that were made to find bad records.
+    pub bisect_calls: u64,
+    /// Records (or groups) handed over.
     pub records: u64,
+    /// Records (or groups) that came back.
+    pub records_out: u64,
+    /// Records that the plugin rejected.
+    pub rejected: u64,
+    /// Records found to make a call fail.
+    pub failed: u64,
+    /// Bad records left out.
+    pub skipped: u64,
+    /// Bad records written to a topic of dead letters.
+    pub dead_lettered: u64,
     /// Bytes handed over.
     pub bytes_in: u64,
     /// Bytes that came back.
     pub bytes_out: u64,
-    /// Milliseconds inside calls.
+    /// Milliseconds in the guest.
     pub time_ms: f64,
+    /// Milliseconds to lower parameters and check results.
+    pub boundary_ms: f64,
+    /// Instances of the plugin started.
+    pub instances_started: u64,
+    /// Instances dropped, for an error or for too much memory.
+    pub instances_dropped: u64,
+    /// The most memory that one instance had since the pipeline was started.
+    pub memory_bytes_high: u64,
+    /// Lines of the plugin's log that were left out.
+    pub log_lines_dropped: u64,
+    /// Updates of the plugin's own metrics that were left out.
+    pub metric_updates_dropped: u64,
+}
+
+impl OperatorProgress {
+    /// Adds a batch to what was before.
+    pub fn add(&mut self, batch: &Self) {
+        self.calls += batch.calls;
+        self.failed_calls += batch.failed_calls;
+        self.bisect_calls += batch.bisect_calls;
+        self.records += batch.records;
+        self.records_out += batch.records_out;
+        self.rejected += batch.rejected;
+        self.failed += batch.failed;
+        self.skipped += batch.skipped;
+        self.dead_lettered += batch.dead_lettered;
+        self.bytes_in += batch.bytes_in;
+        self.bytes_out += batch.bytes_out;
+        self.time_ms += batch.time_ms;
+        self.boundary_ms += batch.boundary_ms;
+        self.instances_started += batch.instances_started;
+        self.instances_dropped += batch.instances_dropped;
+        self.memory_bytes_high = self.memory_bytes_high.max(batch.memory_bytes_high);
+        self.log_lines_dropped += batch.log_lines_dropped;
+        self.metric_updates_dropped += batch.metric_updates_dropped;
+    }
 }
 
 /// What a pipeline is doing.
@@ -197,6 +251,8 @@ pub struct PipelineStatus {
     pub lag: u64,
     /// Milliseconds of the last batches, rising by percentile name (`p50`, `p99`).
     pub batch_ms: BTreeMap<&'static str, f64>,
+    /// What each operator did, by the plugin that it ran.
+    pub operators: Vec<OperatorProgress>,
     /// The last batch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_progress: Option<Progress>,

@@ -26,6 +26,6 @@ pub(crate) use header::check_crc;
 pub use header::{Attributes, BatchError, Codec, HEADER_BYTES, Header};
 pub use partitioner::{murmur2, partition_for_key};
 pub use reader::RecordReader;
-pub use record_headers::{HeaderIter, RecordHeader};
+pub use record_headers::{HeaderIter, RecordHeader, write_header, write_header_count};
 pub use records::{Batch, Batches, Record, Records};
 pub(crate) use rewrite::rewrite;

@@ -43,7 +43,7 @@ pub mod simulation;
 pub use batch::{
     Attributes, Batch, BatchBuilder, BatchError, Batches, BuildError, Codec, ControlKind,
     EncodedBatch, HEADER_BYTES, Header, HeaderIter, Record, RecordHeader, RecordReader, Records,
-    murmur2, partition_for_key,
+    murmur2, partition_for_key, write_header, write_header_count,
 };
 pub use clock::{Clock, RealClock};
 pub use config::{

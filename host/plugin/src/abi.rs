@@ -10,6 +10,7 @@
 //! **No view outlives the call**: the compiler sees it as borrowed from the closure's argument.
 
 mod lists;
+mod lowering;
 pub(crate) mod reading;
 mod span;
 mod text;
@@ -17,6 +18,7 @@ mod text;
 pub(crate) use lists::{
     BatchLists, BatchParam, ColumnLists, ColumnParam, FailureText, ItemsParam, OutcomeLists,
 };
+pub(crate) use lowering::Lowered;
 pub(crate) use span::{Memory, Span};
 pub(crate) use text::{REASON_BYTES_MAX, Text};
 

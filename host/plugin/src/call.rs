@@ -1,5 +1,6 @@
 //! One call: into the guest, over its result, and out again.
-//! **The deadline and the costs count the guest's time only**, not that of whoever takes the result.
+//! **The deadline and the costs count the guest's time only**, not that of whoever takes the result;
+//! lowering and checking have a count of their own.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -9,10 +10,10 @@ use std::time::Duration;
 use wasmtime::component::{ComponentNamedList, Lift, Lower, TypedFunc};
 
 use crate::abi::reading::Read;
-use crate::abi::{FailureText, Memory};
+use crate::abi::{FailureText, Lowered, Memory};
 use crate::clock::Stopwatch;
 use crate::context::CallContext;
-use crate::costs::{CostMeter, Volume};
+use crate::costs::{CostMeter, Volume, nanos};
 use crate::error::CallFault;
 use crate::instance::Instance;
 use crate::limits::Limits;
@@ -32,6 +33,21 @@ pub(crate) struct Returning<'c> {
     running: &'c Running<'c>,
     ticks_outside: Arc<AtomicU64>,
     time_outside: Cell<Duration>,
+    boundary_ns: &'c AtomicU64,
+    /// Runs while the result is checked.
+    checking: Cell<Option<Stopwatch>>,
+}
+
+/// How a call's time was spent, but for the time in the guest.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    boundary_ns: AtomicU64,
+}
+
+impl Beside {
+    pub(crate) fn boundary(&self) -> Duration {
+        Duration::from_nanos(self.boundary_ns.load(Relaxed))
+    }
 }
 
 impl<'c> Call<'c> {
@@ -41,11 +57,23 @@ impl<'c> Call<'c> {
         meter: &'c CostMeter,
         cx: &'c CallContext<'c>,
         running: &'c Running<'c>,
+        beside: &'c Beside,
     ) -> Self {
-        let ticks_outside = instance.ticks_outside();
-        let time_outside = Cell::default();
-        let returning = Returning { limits, meter, running, ticks_outside, time_outside };
+        let returning = Returning {
+            limits,
+            meter,
+            running,
+            ticks_outside: instance.ticks_outside(),
+            time_outside: Cell::default(),
+            boundary_ns: &beside.boundary_ns,
+            checking: Cell::default(),
+        };
         Self { instance, cx, returning }
+    }
+
+    /// A parameter whose way into the guest is measured.
+    pub(crate) fn lowered<T>(&self, value: T) -> Lowered<'c, T> {
+        Lowered { value, spent_ns: self.returning.boundary_ns }
     }
 
     /// Calls `function`; `read` checks what it returned and hands it on.
@@ -61,7 +89,10 @@ impl<'c> Call<'c> {
     {
         let returning = &self.returning;
         self.instance.call(function, params, self.cx, returning.limits, |returned, memory| {
-            read(returned, memory, returning)
+            returning.checking.set(Some(Stopwatch::start()));
+            let read = read(returned, memory, returning);
+            returning.checked();
+            read
         })
     }
 
@@ -71,6 +102,20 @@ impl<'c> Call<'c> {
 }
 
 impl Returning<'_> {
+    /// Ends the time of checking, if it has not ended yet.
+    fn checked(&self) {
+        if let Some(checking) = self.checking.take() {
+            self.boundary_ns.fetch_add(nanos(checking.elapsed()), Relaxed);
+        }
+    }
+
+    /// Notes rejections.
+    pub(crate) fn rejected(&self, records: usize) {
+        if records > 0 {
+            self.meter.rejected(records);
+        }
+    }
+
     /// Notes what was returned.
     ///
     /// # Errors
@@ -86,6 +131,7 @@ impl Returning<'_> {
 
     /// Runs `take` while the call's deadline stands still.
     pub(crate) fn outside<R>(&self, take: impl FnOnce() -> R) -> R {
+        self.checked();
         let (ticks, stopwatch) = (self.running.ticks(), Stopwatch::start());
         let taken = take();
         self.time_outside.set(stopwatch.elapsed());

@@ -52,6 +52,8 @@ pub struct CallError {
     /// What went wrong.
     #[source]
     pub fault: CallFault,
+    /// How long the call took, without the reader of the result.
+    pub took: Duration,
 }
 
 /// What went wrong in a call.
@@ -167,6 +169,38 @@ impl CallFault {
         }
     }
 
+    /// A stable word for programs.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Trap { .. } => "trap",
+            Self::Timeout { .. } => "timeout",
+            Self::OutOfMemory { .. } => "out-of-memory",
+            Self::Exit { .. } => "exit",
+            Self::BadResult(_) => "malformed-result",
+            Self::BadAbi { .. } => "broken-abi",
+            Self::OutputTooLarge { .. } => "output-too-large",
+            Self::Failed { .. } => "failed",
+            Self::Start(_) => "start",
+            Self::NotInWorld { .. } => "not-in-world",
+        }
+    }
+
+    /// True where one record of the call may be the cause, so that the call may succeed without it.
+    #[must_use]
+    pub fn may_be_of_a_record(&self) -> bool {
+        !matches!(self, Self::Start(_) | Self::NotInWorld { .. })
+    }
+
+    /// The guest's stack where it stopped, one function a line, innermost first; bounded.
+    #[must_use]
+    pub fn backtrace(&self) -> Option<&str> {
+        match self {
+            Self::Trap { backtrace, .. } if !backtrace.is_empty() => Some(backtrace),
+            _ => None,
+        }
+    }
+
     /// What the person can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -186,7 +220,7 @@ impl CallFault {
                 "use one of the plugin SDKs, which fill columns correctly"
             }
             Self::OutputTooLarge { .. } => {
-                "raise `limits.output`, or have the plugin emit less for each record"
+                "raise `limits.output_bytes`, or have the plugin emit less for each record"
             }
             Self::Failed { .. } => return None,
             Self::Start(error) => return error.hint(),

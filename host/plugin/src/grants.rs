@@ -24,4 +24,11 @@ impl Grants {
     pub fn all() -> Self {
         Self { logging: true, metrics: true }
     }
+
+    /// The names that a pipeline file has for them.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        let all = [(self.logging, "logging"), (self.metrics, "metrics")];
+        all.into_iter().filter(|(granted, _)| *granted).map(|(_, name)| name).collect()
+    }
 }

@@ -11,14 +11,14 @@ use wasmtime::{PoolConcurrencyLimitError, Store, UpdateDeadline};
 
 use crate::abi::reading::{self, Read};
 use crate::abi::{
-    BatchLists, BatchParam, ColumnLists, ColumnParam, FailureText, ItemsParam, Memory,
+    BatchLists, BatchParam, ColumnLists, ColumnParam, FailureText, ItemsParam, Lowered, Memory,
     OutcomeLists, Span, Text,
 };
 use crate::context::CallContext;
 use crate::error::CallFault;
 use crate::fault;
 use crate::limits::Limits;
-use crate::sandbox::{GuestState, LogName, Metrics, TimedOut};
+use crate::sandbox::{GuestState, TimedOut, Voice};
 use crate::settings::SettingValue;
 use crate::ticker::Ticker;
 use crate::window::Window;
@@ -31,14 +31,15 @@ const HOST_CALL_BYTES_MAX: usize = 1 << 20;
 const HANDLES_MAX: usize = 10_000;
 
 type Returned<T> = Read<Result<T, FailureText>>;
-pub(crate) type Process = TypedFunc<(BatchParam<'static>,), (Returned<OutcomeLists>,)>;
-pub(crate) type Keep = TypedFunc<(BatchParam<'static>,), (Returned<Span<u8>>,)>;
+type Param<T> = Lowered<'static, T>;
+pub(crate) type Process = TypedFunc<(Param<BatchParam<'static>>,), (Returned<OutcomeLists>,)>;
+pub(crate) type Keep = TypedFunc<(Param<BatchParam<'static>>,), (Returned<Span<u8>>,)>;
 pub(crate) type Fold =
-    TypedFunc<(ItemsParam<'static>, ColumnParam<'static>), (Returned<ColumnLists>,)>;
+    TypedFunc<(Param<ItemsParam<'static>>, Param<ColumnParam<'static>>), (Returned<ColumnLists>,)>;
 pub(crate) type Merge =
-    TypedFunc<(ColumnParam<'static>, ColumnParam<'static>), (Returned<ColumnLists>,)>;
+    TypedFunc<(Param<ColumnParam<'static>>, Param<ColumnParam<'static>>), (Returned<ColumnLists>,)>;
 pub(crate) type Finish = TypedFunc<
-    (ColumnParam<'static>, &'static [Window], ColumnParam<'static>),
+    (Param<ColumnParam<'static>>, Param<&'static [Window]>, Param<ColumnParam<'static>>),
     (Returned<BatchLists>,),
 >;
 type Configure = TypedFunc<(&'static [SettingParam<'static>],), (Result<(), Text>,)>;
@@ -194,12 +195,8 @@ pub(crate) struct Starter<'a> {
 
 impl Starter<'_> {
     /// Starts an instance. It is neither described nor configured.
-    pub(crate) fn start(
-        &self,
-        name: LogName,
-        metrics: Arc<Metrics>,
-    ) -> Result<Instance, StartError> {
-        let state = GuestState::new(self.limits, name, metrics);
+    pub(crate) fn start(&self, voice: Voice) -> Result<Instance, StartError> {
+        let state = GuestState::new(self.limits, voice);
         let mut store = Store::new(self.template.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(HOST_CALL_BYTES_MAX);

@@ -49,6 +49,8 @@ mod call;
 
 mod instance;
 
+mod instances;
+
 #[allow(unsafe_code, reason = "wasmtime's lifting traits are unsafe to implement; see the module")]
 mod abi;
 
@@ -76,11 +78,11 @@ pub use instance::StartError;
 pub use limits::Limits;
 pub use load::LoadError;
 pub use operator::Operator;
-pub use outcome::{OutcomeRef, Rejection};
+pub use outcome::{Outcome, OutcomeRef, Rejection};
 pub use plugin::{ConfigureError, Plugin};
 pub use registry::{EntryFault, Registry, RegistryEntry, RegistryError};
 pub use runtime::{Runtime, RuntimeConfig, RuntimeError};
-pub use sandbox::{ImportFault, Metric, MetricKind, MetricSample};
+pub use sandbox::{ImportFault, Metric, MetricSample};
 pub use settings::{ParameterKind, SettingValue, Settings, SettingsError};
 pub use window::Window;
 pub use world::{World, WorldError};

@@ -19,7 +19,7 @@ use crate::instance::{FunctionIndexes, StartError, Starter};
 use crate::limits::Limits;
 use crate::plugin::Plugin;
 use crate::runtime::Runtime;
-use crate::sandbox::{self, ImportFault, LogName};
+use crate::sandbox::{self, ImportFault, Voice};
 use crate::settings::{ParameterKind, SettingValue};
 use crate::world::{self, Exports, WorldError};
 
@@ -166,11 +166,9 @@ fn describe(
     starter: &Starter<'_>,
     digest: &Digest,
 ) -> Result<Description, LoadError> {
-    let name = LogName { plugin: digest.to_string().into(), operator: "describe".into() };
-    let mut instance = match starter.start(name.clone(), Arc::default()) {
-        Err(error) if error.is_retryable() && runtime.relieve() => {
-            starter.start(name, Arc::default())?
-        }
+    let voice = Voice::new(&digest.to_string(), "describe", starter.limits);
+    let mut instance = match starter.start(voice.clone()) {
+        Err(error) if error.is_retryable() && runtime.relieve() => starter.start(voice)?,
         started => started?,
     };
     let form: DescriptionForm = starter.describe(&mut instance)?;

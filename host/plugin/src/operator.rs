@@ -1,17 +1,17 @@
 //! A plugin at its place in a pipeline: one configuration, many instances, any number of threads.
 //!
-//! **Calls block and never wait for each other**: each takes an idle instance or starts one. An
+//! **Calls block, and wait for each other only where `instances_max` says so**: each takes an idle
+//! instance or starts one. An
 //! instance may serve any call of its operator; it gets the call's own clock and randomness every
 //! time. What a plugin smuggles from call to call in its memory cannot be prevented cheaply, only be
 //! forbidden: the same batch would no longer give the same bytes.
 
 use std::sync::Arc;
-
-use parking_lot::Mutex;
+use std::time::Duration;
 
 use crate::abi::{ColumnParam, ItemsParam};
 use crate::batch::BatchRef;
-use crate::call::Call;
+use crate::call::{Beside, Call};
 use crate::check;
 use crate::clock::Stopwatch;
 use crate::column::ColumnRef;
@@ -20,33 +20,22 @@ use crate::costs::{CostMeter, Costs, Volume};
 use crate::error::{CallError, CallFault, CallSite};
 use crate::handover;
 use crate::instance::{Functions, Instance, StartError, Starter};
+use crate::instances::{Instances, Taken};
 use crate::limits::Limits;
 use crate::outcome::OutcomeRef;
 use crate::plugin::Plugin;
-use crate::sandbox::{LogName, MetricSample, Metrics};
+use crate::sandbox::{MetricSample, Voice};
 use crate::settings::SettingValue;
 use crate::window::Window;
-
-/// Configured instances that no call needs at the moment.
-pub(crate) struct IdleInstances(Mutex<Vec<Instance>>);
-
-impl IdleInstances {
-    /// Drops one to make room for another operator's.
-    pub(crate) fn drop_one(&self) -> bool {
-        let instance = self.0.lock().pop();
-        instance.is_some()
-    }
-}
 
 /// A plugin at its place in a pipeline. Shared by all worker threads.
 pub struct Operator {
     plugin: Arc<Plugin>,
-    log_name: LogName,
+    voice: Voice,
     settings: Vec<(String, SettingValue)>,
     limits: Limits,
-    idle: Arc<IdleInstances>,
+    instances: Arc<Instances>,
     meter: CostMeter,
-    metrics: Arc<Metrics>,
 }
 
 const _: () = {
@@ -57,7 +46,7 @@ const _: () = {
 impl std::fmt::Debug for Operator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Operator")
-            .field("name", &self.log_name.operator)
+            .field("name", &self.voice.operator)
             .field("plugin", &self.plugin)
             .finish_non_exhaustive()
     }
@@ -70,27 +59,25 @@ impl Operator {
         settings: Vec<(String, SettingValue)>,
         limits: Limits,
     ) -> Result<Self, StartError> {
-        let log_name =
-            LogName { plugin: plugin.description.name.as_str().into(), operator: name.into() };
+        let voice = Voice::new(&plugin.description.name, name, &limits);
         let operator = Self {
-            idle: Arc::new(IdleInstances(Mutex::default())),
+            instances: Arc::new(Instances::new(&limits)),
             plugin,
-            log_name,
+            voice,
             settings,
             limits,
             meter: CostMeter::default(),
-            metrics: Arc::default(),
         };
         let first = operator.start_instance()?;
-        operator.put_back(first);
-        operator.plugin.runtime.register(&operator.idle);
+        operator.instances.keep(first);
+        operator.plugin.runtime.register(&operator.instances);
         Ok(operator)
     }
 
     /// The operator's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.log_name.operator
+        &self.voice.operator
     }
 
     /// The plugin behind it.
@@ -108,13 +95,19 @@ impl Operator {
     /// What it has cost so far.
     #[must_use]
     pub fn costs(&self) -> Costs {
-        self.meter.snapshot()
+        self.meter.snapshot(self.voice.allowance.dropped_total(), self.voice.metrics.dropped())
+    }
+
+    /// What it has cost since this was asked last, of everybody who asks.
+    #[must_use]
+    pub fn costs_since_last(&self) -> Costs {
+        self.meter.news(self.costs())
     }
 
     /// The plugin's own metrics at this operator.
     #[must_use]
     pub fn metrics(&self) -> Vec<MetricSample> {
-        self.metrics.snapshot()
+        self.voice.metrics.snapshot()
     }
 
     /// Calls `process` and hands the checked outcome to `take`, whose views lie in the guest's
@@ -136,10 +129,12 @@ impl Operator {
             let Functions::Transform { process } = call.instance.functions() else {
                 return Err(self.not_in_world());
             };
-            call.enter(process, (handed.into(),), |lists, memory, done| {
+            let params = (call.lowered(handed.into()),);
+            call.enter(process, params, |lists, memory, done| {
                 let outcome = check::outcome(lists, memory, input.len(), ports)?;
                 let bytes = outcome.output_bytes(input);
                 done.returned(outcome.emitted.len(), bytes)?;
+                done.rejected(outcome.rejected.len());
                 let outcome = OutcomeRef {
                     emitted: outcome.emitted,
                     inputs: input.len(),
@@ -169,7 +164,8 @@ impl Operator {
             let Functions::Filter { keep } = call.instance.functions() else {
                 return Err(self.not_in_world());
             };
-            call.enter(keep, (handed.into(),), |bitmap, memory, done| {
+            let params = (call.lowered(handed.into()),);
+            call.enter(keep, params, |bitmap, memory, done| {
                 let bitmap = check::bitmap(bitmap, memory, input.len())?;
                 done.returned(input.len(), bitmap.len() as u64)?;
                 Ok(done.outside(|| take(bitmap)))
@@ -213,7 +209,8 @@ impl Operator {
                 return Err(self.not_in_world());
             };
             let items = ItemsParam { groups, values: values.into(), timestamps };
-            call.enter(fold, (items, accumulators.into()), |lists, memory, done| {
+            let params = (call.lowered(items), call.lowered(accumulators.into()));
+            call.enter(fold, params, |lists, memory, done| {
                 let accumulators = check::accumulators(lists, memory, expected)?;
                 done.returned(expected, accumulators.total_bytes() as u64)?;
                 Ok(done.outside(|| take(accumulators)))
@@ -243,7 +240,8 @@ impl Operator {
             let Functions::Reducer { merge, .. } = call.instance.functions() else {
                 return Err(self.not_in_world());
             };
-            call.enter(merge, (left.into(), right.into()), |lists, memory, done| {
+            let params = (call.lowered(left.into()), call.lowered(right.into()));
+            call.enter(merge, params, |lists, memory, done| {
                 let accumulators = check::accumulators(lists, memory, expected)?;
                 done.returned(expected, accumulators.total_bytes() as u64)?;
                 Ok(done.outside(|| take(accumulators)))
@@ -277,7 +275,8 @@ impl Operator {
             let Functions::Reducer { finish, .. } = call.instance.functions() else {
                 return Err(self.not_in_world());
             };
-            let params = (ColumnParam::from(keys), windows, ColumnParam::from(accumulators));
+            let (keys, accumulators) = (ColumnParam::from(keys), ColumnParam::from(accumulators));
+            let params = (call.lowered(keys), call.lowered(windows), call.lowered(accumulators));
             call.enter(finish, params, |lists, memory, done| {
                 let finished = check::finished(lists, memory, expected)?;
                 done.returned(expected, finished.total_bytes() as u64)?;
@@ -295,25 +294,28 @@ impl Operator {
         run: impl FnOnce(&mut Call<'_>) -> Result<R, CallFault>,
     ) -> Result<R, CallError> {
         self.meter.call_began(given);
-        let result = self.take_instance().map_err(CallFault::from).and_then(|mut instance| {
+        let mut took = Duration::ZERO;
+        let result = self.take_instance().map_err(CallFault::from).and_then(|mut taken| {
             let running = self.plugin.runtime.ticker.running();
+            let beside = Beside::default();
             let stopwatch = Stopwatch::start();
-            let mut call = Call::new(&mut instance, &self.limits, &self.meter, cx, &running);
+            let instance = taken.instance();
+            let mut call = Call::new(instance, &self.limits, &self.meter, cx, &running, &beside);
             let result = run(&mut call);
-            let in_guest = stopwatch.elapsed().saturating_sub(call.time_outside());
-            self.meter.spent(in_guest, instance.memory_bytes());
-            self.give_back(instance, result.as_ref().err());
+            took = stopwatch.elapsed().saturating_sub(call.time_outside());
+            let in_guest = took.saturating_sub(beside.boundary());
+            self.meter.spent(in_guest, beside.boundary(), taken.instance().memory_bytes());
+            self.give_back(taken, result.as_ref().err());
             result
         });
         result.map_err(|fault| {
             self.meter.call_failed();
-            CallError { site: Box::new(self.site(function, cx)), fault }
+            CallError { site: Box::new(self.site(function, cx)), fault, took }
         })
     }
 
-    fn take_instance(&self) -> Result<Instance, StartError> {
-        let idle = self.idle.0.lock().pop();
-        idle.map_or_else(|| self.start_instance(), Ok)
+    fn take_instance(&self) -> Result<Taken<'_>, StartError> {
+        self.instances.take(|| self.start_instance())
     }
 
     fn start_instance(&self) -> Result<Instance, StartError> {
@@ -325,7 +327,7 @@ impl Operator {
             limits: &self.limits,
             instances_max: runtime.config.instances_max,
         };
-        let start = || starter.start(self.log_name.clone(), Arc::clone(&self.metrics));
+        let start = || starter.start(self.voice.clone());
         let mut instance = match start() {
             Err(error) if error.is_retryable() && runtime.relieve() => start()?,
             started => started?,
@@ -335,20 +337,13 @@ impl Operator {
         Ok(instance)
     }
 
-    fn give_back(&self, instance: Instance, fault: Option<&CallFault>) {
+    fn give_back(&self, taken: Taken<'_>, fault: Option<&CallFault>) {
         let is_sound =
             matches!(fault, None | Some(CallFault::Failed { .. } | CallFault::NotInWorld { .. }));
-        if is_sound && !instance.is_worn(&self.limits) {
-            self.put_back(instance);
+        if is_sound && !taken.is_worn(&self.limits) {
+            taken.put_back();
         } else {
             self.meter.instance_dropped();
-        }
-    }
-
-    fn put_back(&self, instance: Instance) {
-        let mut idle = self.idle.0.lock();
-        if idle.len() < self.limits.idle_instances_max {
-            idle.push(instance);
         }
     }
 

@@ -1,7 +1,8 @@
 //! What a transform's call gave back, checked.
 //! **Who holds an [`OutcomeRef`] may use every index in it without looking again.**
 
-use crate::batch::BatchRef;
+use crate::batch::{Batch, BatchFault, BatchRef};
+use crate::column::{Column, ColumnRef};
 
 /// A record that the plugin refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,5 +55,65 @@ impl<'a> OutcomeRef<'a> {
         let counted = self.counts.iter().zip(0_u32..);
         (0..one_each)
             .chain(counted.flat_map(|(&count, source)| std::iter::repeat_n(source, count as usize)))
+    }
+}
+
+/// An outcome that owns its parts, for whoever may look at it only once the call has ended.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    emitted: Batch,
+    records: usize,
+    inputs: usize,
+    counts: Vec<u32>,
+    ports: Vec<u16>,
+    rejected: Vec<Rejection>,
+}
+
+impl OutcomeRef<'_> {
+    /// A copy out of the guest's memory.
+    #[must_use]
+    pub fn to_owned(&self) -> Outcome {
+        let column = |column: ColumnRef<'_>| {
+            let mut copy = Column::new();
+            copy.extend(column);
+            copy
+        };
+        Outcome {
+            emitted: Batch {
+                keys: column(self.emitted.keys()),
+                values: column(self.emitted.values()),
+                headers: column(self.emitted.headers()),
+                timestamps: self.emitted.timestamps().to_vec(),
+            },
+            records: self.emitted.len(),
+            inputs: self.inputs,
+            counts: self.counts.to_vec(),
+            ports: self.ports.to_vec(),
+            rejected: self.rejected.to_vec(),
+        }
+    }
+}
+
+impl Outcome {
+    /// The outcome as a view.
+    ///
+    /// # Errors
+    /// Never for one that was copied from a checked view.
+    pub fn as_ref(&self) -> Result<OutcomeRef<'_>, BatchFault> {
+        let Batch { keys, values, headers, timestamps } = &self.emitted;
+        let emitted = BatchRef::of_records(
+            self.records,
+            keys.as_ref(),
+            values.as_ref(),
+            headers.as_ref(),
+            timestamps,
+        )?;
+        Ok(OutcomeRef {
+            emitted,
+            inputs: self.inputs,
+            counts: &self.counts,
+            ports: &self.ports,
+            rejected: &self.rejected,
+        })
     }
 }

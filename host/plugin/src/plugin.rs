@@ -117,6 +117,12 @@ impl Plugin {
         &self.imports
     }
 
+    /// The grants without which it does not load.
+    #[must_use]
+    pub fn grants_needed(&self) -> Grants {
+        crate::sandbox::grants_needed(self.imports.iter().map(String::as_str))
+    }
+
     /// What it was granted.
     #[must_use]
     pub fn grants(&self) -> Grants {

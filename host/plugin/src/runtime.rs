@@ -15,8 +15,8 @@ use crate::code_cache::{CodeCache, CodeCacheError};
 use crate::digest::Digest;
 use crate::fault;
 use crate::grants::Grants;
+use crate::instances::Instances;
 use crate::load::{self, LoadError};
-use crate::operator::IdleInstances;
 use crate::plugin::Plugin;
 use crate::ticker::Ticker;
 
@@ -99,7 +99,7 @@ pub struct Runtime {
     pub(crate) ticker: Ticker,
     loaded: Mutex<HashMap<(Digest, Grants), Weak<Plugin>>>,
     /// Idle instances of every operator, so that a full pool can be relieved.
-    idle: Mutex<Vec<Weak<IdleInstances>>>,
+    idle: Mutex<Vec<Weak<Instances>>>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -156,7 +156,7 @@ impl Runtime {
         Ok(plugin)
     }
 
-    pub(crate) fn register(&self, instances: &Arc<IdleInstances>) {
+    pub(crate) fn register(&self, instances: &Arc<Instances>) {
         let mut idle = self.idle.lock();
         idle.retain(|instances| instances.strong_count() > 0);
         idle.push(Arc::downgrade(instances));
@@ -165,7 +165,7 @@ impl Runtime {
     /// Drops one idle instance of every operator. True if there was one.
     pub(crate) fn relieve(&self) -> bool {
         let idle: Vec<_> = self.idle.lock().iter().filter_map(Weak::upgrade).collect();
-        idle.iter().fold(false, |dropped, instances| instances.drop_one() | dropped)
+        idle.iter().fold(false, |dropped, instances| instances.drop_idle() | dropped)
     }
 }
 

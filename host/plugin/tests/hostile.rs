@@ -35,7 +35,9 @@ const LIMITS: Limits = Limits {
     table_elements_max: 1_000,
     call_time_max: Duration::from_millis(50),
     output_bytes_max: 1 << 20,
+    instances_max: 64,
     idle_instances_max: 2,
+    log_lines_per_second_max: 100,
 };
 
 /// The fault of a bad call, after which a good one works on a new instance.

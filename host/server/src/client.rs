@@ -103,6 +103,11 @@ impl Client {
         format!("/api/v1/pipelines/{}", escape(pipeline))
     }
 
+    /// A path one segment below another, whatever the segment.
+    pub fn below(&self, path: &str, segment: &str) -> String {
+        format!("{path}/{}", escape(segment))
+    }
+
     pub async fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.json(self.request(Method::GET, path)).await
     }
@@ -220,6 +225,13 @@ impl Lines {
         }
         Ok(self.buffer.next_line())
     }
+}
+
+/// The query of a path; empty where there is nothing to ask for.
+pub fn query(parts: &[(&str, String)]) -> String {
+    let parts: Vec<String> =
+        parts.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
+    if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) }
 }
 
 /// A name as one segment of a path.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::chain::TaskOutput;
 use super::fold::Routed;
+use super::poison::PoisonCounts;
 use super::sink::SinkOutputs;
 use crate::graph::Graph;
 
@@ -20,6 +21,8 @@ pub struct Collected {
     pub sinks: Vec<Vec<(u32, SinkOutputs)>>,
     /// By reducer: records that came too late.
     pub late: Vec<u64>,
+    /// By node: bad records.
+    pub poison: Vec<PoisonCounts>,
     tasks: u32,
 }
 
@@ -31,6 +34,7 @@ impl Collected {
             partials: graph.reducers.iter().map(|_| Vec::new()).collect(),
             sinks: graph.sinks.iter().map(|_| Vec::new()).collect(),
             late: vec![0; graph.reducers.len()],
+            poison: vec![PoisonCounts::default(); graph.nodes()],
             tasks: 0,
         }
     }
@@ -45,6 +49,9 @@ impl Collected {
         }
         for (sum, late) in self.late.iter_mut().zip(output.late) {
             *sum += late;
+        }
+        for (sum, counts) in self.poison.iter_mut().zip(&output.poison) {
+            sum.add(counts);
         }
         self.tasks += 1;
     }

@@ -14,6 +14,7 @@ use futures::future::{join_all, try_join_all};
 use super::chain::{TaskError, TaskOutput};
 use super::exchange::Collected;
 use super::plan::BatchPlan;
+use super::poison::{Breaker, PoisonCounts};
 use super::state::{StateOutput, StateTask, TaskState};
 use super::watermark::WatermarkState;
 use crate::broker::{BrokerError, Commit, Committed, Output, Producer, TopicPartition};
@@ -83,7 +84,7 @@ impl BatchError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Task { source: TaskError::Call(error), .. } => error.hint(),
+            Self::Task { source, .. } => source.hint(),
             Self::Checkpoint(error) => error.hint(),
             Self::Sink(error) => error.hint(),
             Self::Restore { hint, .. } => Some(hint.clone()),
@@ -96,6 +97,8 @@ impl BatchError {
 pub struct Mapped {
     /// The plan.
     pub plan: Arc<BatchPlan>,
+    /// Stops it where it is full of poison.
+    pub breaker: Arc<Breaker>,
     /// What the tasks left behind, in their order.
     pub outputs: Vec<TaskOutput>,
     /// By reducer, with this batch's event times.
@@ -110,6 +113,8 @@ pub struct Finished {
     pub state: Vec<StateOperator>,
     /// By sink.
     pub sinks: Vec<SinkProgress>,
+    /// By node: bad records.
+    pub poison: Vec<PoisonCounts>,
     /// By reducer: the earliest end of a window that is open.
     pub next_ends: Vec<Option<i64>>,
     /// How long exchange and state, publishing, and the commit took.
@@ -159,16 +164,17 @@ impl Finisher {
     /// See [`BatchError`]. The state in memory is of no more use then; the committed one is unchanged,
     /// or, if the commit's fate is unknown, one batch further.
     pub async fn finish(&mut self, mapped: Mapped) -> Result<Finished, BatchError> {
-        let Mapped { plan, outputs, watermarks, positions } = mapped;
+        let Mapped { plan, breaker, outputs, watermarks, positions } = mapped;
         let began = self.clock.monotonic();
         let mut collected = Collected::new(&self.graph);
         outputs.into_iter().for_each(|output| collected.add(output));
-        let mut state = self.run_reducers(&plan, &mut collected).await?;
+        let mut state = self.run_reducers(&plan, &breaker, &mut collected).await?;
         let reduced = self.clock.monotonic();
         let deltas = std::mem::take(&mut state.deltas);
         let published = self.publish(&plan, deltas, watermarks, &positions).await?;
         self.write_files(&plan, &collected).await?;
         let durable = self.clock.monotonic();
+        let poison = std::mem::take(&mut collected.poison);
         let (commit, lines, sinks) = self.outputs(collected, &positions, &published.pointer);
         self.commit(commit, published).await?;
         let committed = self.clock.monotonic();
@@ -176,6 +182,7 @@ impl Finisher {
         Ok(Finished {
             state: state.progress,
             sinks,
+            poison,
             next_ends: state.next_ends,
             took: [reduced - began, durable - reduced, committed - durable],
             committed_at: committed,
@@ -186,6 +193,7 @@ impl Finisher {
     async fn run_reducers(
         &mut self,
         plan: &Arc<BatchPlan>,
+        breaker: &Arc<Breaker>,
         collected: &mut Collected,
     ) -> Result<Reduced, BatchError> {
         let mut reduced = Reduced::default();
@@ -195,9 +203,10 @@ impl Finisher {
             let tasks = (0u32..).zip(held).map(|(task, state)| {
                 let (graph, plan, inputs) =
                     (Arc::clone(&self.graph), Arc::clone(plan), Arc::clone(&inputs));
-                let pipeline = Arc::clone(&self.pipeline);
+                let (breaker, pipeline) = (Arc::clone(breaker), Arc::clone(&self.pipeline));
                 self.lane.run(move || {
-                    StateTask { graph: &graph, plan: &plan, pipeline: &pipeline, reducer, task }
+                    let (graph, plan, breaker) = (&graph, &plan, &breaker);
+                    StateTask { graph, plan, breaker, pipeline: &pipeline, reducer, task }
                         .run(state, &inputs)
                 })
             });
@@ -325,7 +334,9 @@ impl Finisher {
                     batches,
                 }));
             }
-            progress.push(of_sink);
+            if !sink.dead_letters {
+                progress.push(of_sink);
+            }
         }
         let metadata = pointer.to_string();
         let offsets = positions.iter().map(|(at, offset)| Committed {

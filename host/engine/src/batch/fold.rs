@@ -47,6 +47,14 @@ pub struct Partial {
     accumulators: Column,
 }
 
+/// A call of `fold` that failed.
+pub struct FoldError {
+    /// Why.
+    pub error: CallError,
+    /// Accumulators were stored before it failed in its last step.
+    pub stored: bool,
+}
+
 /// A partial fold with its groups dealt out to the tasks that hold their state.
 pub struct Routed {
     /// The folded groups.
@@ -57,16 +65,18 @@ pub struct Routed {
 
 impl Partial {
     /// Folds `records` into this partial; `panes` has the pane of each, or nothing for running totals.
+    /// With `waits` nothing is stored before the call has ended.
     ///
     /// # Errors
-    /// What the plugin's call ends with; the partial is of no more use then.
+    /// What the plugin's call ends with. The partial is as it was before, unless something was stored.
     pub fn fold(
         &mut self,
         reducer: &Reducer,
         context: &CallContext<'_>,
         records: BatchRef<'_>,
         panes: &[i64],
-    ) -> Result<(), CallError> {
+        waits: bool,
+    ) -> Result<(), FoldError> {
         self.assign_groups(records, panes);
         self.accumulators.clear();
         for (pane, group) in &self.touched {
@@ -74,16 +84,40 @@ impl Partial {
         }
         let Self { panes, touched, groups, accumulators, .. } = self;
         let (values, timestamps) = (records.values(), records.timestamps());
-        reducer.operator.fold(
-            context,
-            groups,
-            values,
-            timestamps,
-            accumulators.as_ref(),
-            |folded| {
+        let (mut returned, mut stored) = (Column::new(), false);
+        let taken = |folded: ColumnRef<'_>| {
+            if waits {
+                returned.extend(folded);
+            } else {
+                stored = true;
                 store(panes, touched, folded);
-            },
-        )
+            }
+        };
+        let held = accumulators.as_ref();
+        let called = reducer.operator.fold(context, groups, values, timestamps, held, taken);
+        match called {
+            Ok(()) if waits => store(panes, touched, returned.as_ref()),
+            Ok(()) => {}
+            Err(error) => {
+                if !stored {
+                    self.take_back();
+                }
+                return Err(FoldError { error, stored });
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the groups that the last call brought: records that were not folded must not show, not
+    /// even in the order of the others.
+    fn take_back(&mut self) {
+        let Self { panes, touched, .. } = self;
+        for (pane, group) in touched.drain(..).rev() {
+            let groups = &mut panes.panes[pane].1;
+            if groups.accumulator(group).is_none() {
+                groups.take_back(group);
+            }
+        }
     }
 
     fn assign_groups(&mut self, records: BatchRef<'_>, panes: &[i64]) {

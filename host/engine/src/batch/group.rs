@@ -112,6 +112,22 @@ impl Groups {
         group
     }
 
+    /// Removes the group that came last.
+    ///
+    /// # Panics
+    /// If another came after it.
+    pub fn take_back(&mut self, group: u32) {
+        let Self { index, entries, keys, seed, .. } = self;
+        assert!(group as usize + 1 == entries.len(), "only the last group is taken back");
+        if let Some(entry) = entries.pop() {
+            let hash = hash_of(seed, key_bytes(&entry, keys), entry.head);
+            if let Ok(found) = index.find_entry(hash, |at| *at == group) {
+                found.remove();
+            }
+            keys.truncate(entry.key_start);
+        }
+    }
+
     /// The group's number within `call`; a group that it has not touched yet gets `next`, and true.
     #[inline]
     pub fn local(&mut self, group: u32, call: u32, next: u32) -> (u32, bool) {
@@ -254,6 +270,20 @@ mod tests {
         let short = groups.find_or_insert(Key::new(Some(b"a")));
         let long = groups.find_or_insert(Key::new(Some(b"a\0")));
         assert_ne!(short, long);
+    }
+
+    #[test]
+    fn a_group_that_is_taken_back_was_never_there() {
+        let mut groups = Groups::default();
+        let long = b"a key of more than eight bytes".as_slice();
+        for key in [Some(&b"a"[..]), Some(long), None] {
+            let kept = groups.find_or_insert(Key::new(Some(b"kept")));
+            let group = groups.find_or_insert(Key::new(key));
+            groups.take_back(group);
+            assert_eq!((groups.len(), groups.key(kept)), (1, Some(&b"kept"[..])));
+            assert_eq!(groups.find_or_insert(Key::new(Some(b"next"))), 1);
+            groups.take_back(1);
+        }
     }
 
     proptest! {

@@ -2,7 +2,8 @@
 //!
 //! 1. [`plan`] what to read (pure), under which [`watermark`]s;
 //! 2. [`read`] stored batches into columns;
-//! 3. run the stage's [`chain`] of operators, as far as a partial [`fold`] or a [`sink`];
+//! 3. run the stage's [`chain`] of operators, as far as a partial [`fold`] or a [`sink`], and set
+//!    [`poison`] aside;
 //! 4. [`exchange`] partial folds by key group;
 //! 5. merge them into [`state`] and close [`window`]s;
 //! 6. publish what changed ([`finish`]);
@@ -13,6 +14,8 @@ pub mod plan;
 pub mod watermark;
 pub mod read;
 pub mod chain;
+mod isolate;
+pub mod poison;
 pub mod columns;
 pub mod group;
 pub mod fold;

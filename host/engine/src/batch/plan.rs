@@ -22,6 +22,15 @@ pub struct BatchPlan {
     pub flush: bool,
 }
 
+impl BatchPlan {
+    /// Offsets that it covers: as many records, but for what retention or compaction took.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        let counts = self.ranges.iter().map(|range| range.to.abs_diff(range.from));
+        counts.fold(0, u64::saturating_add)
+    }
+}
+
 /// Consecutive offsets of one partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedRange {

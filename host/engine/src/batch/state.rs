@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use tidemill_plugin::{BatchRef, Column, Window};
 
-use super::chain::{Chain, TaskError, TaskOutput};
+use super::chain::{Chain, TaskError, TaskOutput, TaskSite};
 use super::fold::Routed;
 use super::group::{Groups, Key};
 use super::plan::BatchPlan;
+use super::poison::{Breaker, Origin};
 use super::read::CALL_BYTES_MAX;
 use super::window::{RUNNING, Windowing};
 use crate::checkpoint::{Entry, StateWriter};
@@ -53,6 +54,8 @@ pub struct StateTask<'g> {
     pub graph: &'g Graph,
     /// The batch.
     pub plan: &'g BatchPlan,
+    /// Stops a batch that is full of poison.
+    pub breaker: &'g Breaker,
     /// The pipeline's name.
     pub pipeline: &'g str,
     /// Index of the reducer.
@@ -159,8 +162,17 @@ impl<'g> StateTask<'g> {
     }
 
     fn chain(&self) -> Chain<'g> {
-        let input = format!("from operator `{}`, task {}", self.node().name, self.task);
-        Chain::new(self.graph, self.plan, self.pipeline, self.task, self.task, input)
+        Chain::new(TaskSite {
+            graph: self.graph,
+            plan: self.plan,
+            breaker: self.breaker,
+            pipeline: self.pipeline,
+            task: self.task,
+            keyless: self.task,
+            input: format!("from operator `{}`, task {}", self.node().name, self.task),
+            // State is changed by the time that results go on: this task cannot begin anew.
+            careful: true,
+        })
     }
 
     /// Merges and gives back the touched groups, in order of first occurrence.
@@ -287,7 +299,7 @@ impl<'g> StateTask<'g> {
                 |finished| {
                     let defaults = Defaults::new(self.plan, window, keys.len());
                     let results = defaults.fill(keys.as_ref(), finished)?;
-                    chain.send(&reducer.targets, results)
+                    chain.send(&reducer.targets, results, &Origin::Reducer)
                 },
             )??;
         }

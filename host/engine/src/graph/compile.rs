@@ -10,10 +10,13 @@ use tidemill_plugin::{Operator, Plugin, World};
 use super::plugins::{Loaded, PluginSource, load_plugins};
 use super::wiring::{Places, Port};
 use super::{Graph, Kind, Reducer, Sink, Source, Spread, Stateless, Target, WindowClock};
+use crate::batch::poison::{Poison, Policy};
 use crate::batch::window::Windowing;
 use crate::broker::{Broker, BrokerError};
+use crate::dead_letters;
 use crate::spec::{
-    OperatorSpec, PipelineSpec, Place, SinkOutput, SourceInput, SpecError, WindowTime,
+    OnError, OperatorSpec, PipelineSpec, Place, SinkOutput, SourceInput, SpecError, Start,
+    WindowTime,
 };
 
 /// Key groups of a pipeline: a multiple of the source's partitions, at least this.
@@ -43,9 +46,10 @@ pub async fn compile(
 ) -> Result<Graph, CompileError> {
     let loaded = load_plugins(spec, pins, plugins).await?;
     let places = Places::of(spec, &loaded)?;
-    let sources = sources(spec, &places, broker).await?;
+    let mut sources = sources(spec, &places, broker).await?;
     let partitions = sources.iter().map(|source| source.partitions).max().unwrap_or(1);
     let tasks = spec.tasks.unwrap_or(partitions).max(1);
+    sources.extend(retries(spec, &places, broker).await?);
     let sinks = sinks(spec, partitions, broker).await?;
     let mut operators = Vec::new();
     let mut reducers: Vec<Option<Reducer>> = Vec::new();
@@ -55,9 +59,15 @@ pub async fn compile(
     {
         match places.operators[index] {
             Target::Reducer(place) => {
-                reducers[place] = Some(reducer(spec, index, node, &plugin, operator, &places))
+                let mut made = reducer(spec, index, node, &plugin, operator, &places);
+                made.poison = poison(node, &sinks);
+                reducers[place] = Some(made);
             }
-            _ => operators.push(stateless(spec, index, node, &plugin, operator, &places)),
+            _ => {
+                let mut made = stateless(spec, index, node, &plugin, operator, &places);
+                made.poison = poison(node, &sinks);
+                operators.push(made);
+            }
         }
     }
     let key_groups = KEY_GROUPS_MIN.div_ceil(partitions) * partitions;
@@ -107,9 +117,48 @@ async fn sources(
             partitions,
             start: source.start,
             targets: places.targets(index, Port::Out(0)),
+            retries: false,
         });
     }
     Ok(sources)
+}
+
+/// A source for each operator with dead letters, from which it takes those that are retried.
+async fn retries(
+    spec: &PipelineSpec,
+    places: &Places,
+    broker: &dyn Broker,
+) -> Result<Vec<Source>, CompileError> {
+    let mut sources = Vec::new();
+    for (index, node) in spec.operators.iter().enumerate() {
+        if let OnError::DeadLetter { .. } = node.on_error {
+            let topic = dead_letters::retries_topic(spec.name.as_str(), &node.name);
+            let partitions = broker.ensure_topic(&topic, 1).await?;
+            sources.push(Source {
+                // Names in the file have no points.
+                name: format!("{}.retries", node.name),
+                topic: topic.into(),
+                partitions,
+                start: Start::Earliest,
+                targets: vec![places.operators[index]],
+                retries: true,
+            });
+        }
+    }
+    Ok(sources)
+}
+
+fn poison(node: &OperatorSpec, sinks: &[Sink]) -> Poison {
+    let policy = match &node.on_error {
+        OnError::Fail => Policy::Fail,
+        OnError::Skip => Policy::Skip,
+        OnError::DeadLetter { topic } => {
+            let of_topic = sinks.iter().position(|sink| sink.dead_letters && sink.name == *topic);
+            // There is a sink for every topic of dead letters.
+            Policy::DeadLetter(of_topic.unwrap_or(sinks.len()))
+        }
+    };
+    Poison { policy, share_max: node.poison_max }
 }
 
 async fn sinks(
@@ -125,7 +174,17 @@ async fn sinks(
             }
             SinkOutput::Print | SinkOutput::Files(_) => 0,
         };
-        sinks.push(Sink { name: sink.name.clone(), output: sink.output.clone(), partitions });
+        sinks.push(Sink {
+            name: sink.name.clone(),
+            output: sink.output.clone(),
+            partitions,
+            dead_letters: false,
+        });
+    }
+    for topic in dead_letters::topics_of(spec) {
+        let partitions = broker.ensure_topic(&topic, default).await?;
+        let output = SinkOutput::Topic { name: topic.clone(), partitions: None };
+        sinks.push(Sink { name: topic, output, partitions, dead_letters: true });
     }
     Ok(sinks)
 }
@@ -146,6 +205,7 @@ fn stateless(
         operator,
         ports: (0..ports).map(|port| places.targets(number, Port::Out(port))).collect(),
         timestamps: true,
+        poison: Poison::FAIL,
     }
 }
 
@@ -172,11 +232,12 @@ fn reducer(
         window,
         targets: places.targets(number, Port::Out(0)),
         late: places.targets(number, Port::Late),
+        poison: Poison::FAIL,
     }
 }
 
-/// An operator's timestamps matter where a sink, another operator, an event-time window or a
-/// reducer that reads them stands behind it.
+/// An operator's timestamps matter where a sink, another operator, an event-time window, or a
+/// reducer that reads them or keeps dead letters stands behind it.
 fn mark_timestamps(graph: &mut Graph) {
     let Graph { operators, reducers, .. } = graph;
     for node in operators {
@@ -184,7 +245,9 @@ fn mark_timestamps(graph: &mut Graph) {
             Target::Operator(_) | Target::Sink(_) => true,
             Target::Reducer(index) => {
                 let reducer = &reducers[*index];
-                reducer.window.is_some() || reducer.operator.plugin().description().reads.timestamps
+                reducer.window.is_some()
+                    || matches!(reducer.poison.policy, Policy::DeadLetter(_))
+                    || reducer.operator.plugin().description().reads.timestamps
             }
         });
     }

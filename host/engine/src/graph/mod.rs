@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 
 use tidemill_plugin::Operator;
 
+use crate::batch::poison::Poison;
 use crate::batch::window::Windowing;
 use crate::spec::{SinkOutput, Start};
 
@@ -43,6 +44,8 @@ pub struct Source {
     pub start: Start,
     /// Where its records go.
     pub targets: Vec<Target>,
+    /// It has the dead letters of one operator that are retried, and leads there. Nobody waits for it.
+    pub retries: bool,
 }
 
 /// What an operator without state does with records.
@@ -66,6 +69,8 @@ pub struct Stateless {
     pub ports: Vec<Vec<Target>>,
     /// Whether anything behind it looks at timestamps.
     pub timestamps: bool,
+    /// What becomes of bad records.
+    pub poison: Poison,
 }
 
 /// Which time puts a record into a window, and how long windows stay open.
@@ -94,6 +99,8 @@ pub struct Reducer {
     pub targets: Vec<Target>,
     /// Where records go that came after their windows had closed.
     pub late: Vec<Target>,
+    /// What becomes of records that cannot be folded.
+    pub poison: Poison,
 }
 
 impl Reducer {
@@ -118,17 +125,19 @@ pub struct Sink {
     pub output: SinkOutput,
     /// Partitions of the topic, where it is one.
     pub partitions: u32,
+    /// It has the dead letters of operators, and is no sink of the file.
+    pub dead_letters: bool,
 }
 
 /// A pipeline as it runs.
 pub struct Graph {
-    /// In the order of the file.
+    /// In the order of the file; retried dead letters behind them.
     pub sources: Vec<Source>,
     /// In the order of the file.
     pub operators: Vec<Stateless>,
     /// A reducer stands behind every reducer that feeds it.
     pub reducers: Vec<Reducer>,
-    /// In the order of the file.
+    /// In the order of the file; topics of dead letters behind them.
     pub sinks: Vec<Sink>,
     /// How keyed state is spread; set once, by the first start that restored.
     pub spread: OnceLock<Spread>,
@@ -164,6 +173,12 @@ impl Graph {
     #[must_use]
     pub fn has_outside_sink(&self) -> bool {
         self.sinks.iter().any(|sink| matches!(sink.output, SinkOutput::Files(_)))
+    }
+
+    /// How many operators there are, with state and without.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.operators.len() + self.reducers.len()
     }
 
     /// Every operator's name and plugin.

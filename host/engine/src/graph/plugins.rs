@@ -123,6 +123,8 @@ fn configure(
         memory_bytes_max: bytes(node.limits.memory),
         call_time_max: node.limits.call,
         output_bytes_max: bytes(node.limits.output_bytes),
+        instances_max: node.limits.instances.map_or(usize::MAX, |instances| instances as usize),
+        log_lines_per_second_max: node.limits.log_lines_per_second,
         ..Limits::default()
     };
     plugin.operator(&node.name, &settings, limits).map_err(|error| {

@@ -78,6 +78,7 @@ impl Batches {
         group: String,
         producer: Box<dyn Producer>,
         restored: Restored,
+        retried: u32,
     ) -> Self {
         let Pipeline { spec, host, report, .. } = pipeline;
         let name: Arc<str> = spec.name.as_str().into();
@@ -115,6 +116,7 @@ impl Batches {
                 next_batch,
                 rate: RateEstimator::new(interval_ms, Gains::default()),
                 rate_now: None,
+                retried,
             },
             tidy: Tidy::default(),
             finisher: Some(Box::new(Finisher {
@@ -362,6 +364,7 @@ impl Batches {
                 });
             }
         };
+        self.source_side.retried = 0;
         self.next_ends.clone_from(&finished.next_ends);
         self.learn(&summary, finished.committed_at.saturating_sub(summary.began));
         self.report.committed(summary.progress(&self.run_id, &finisher, finished));

@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::batch::finish::BatchError;
+use crate::causes::causes_of;
 use crate::graph::Graph;
 use crate::ingest::Ingest;
 use crate::progress::PipelineState;
@@ -83,7 +84,7 @@ impl Pipeline {
         let mut failures = 0;
         loop {
             let before = self.report.status().batches;
-            let error = match self.attempt(&graph).await {
+            let error = match self.attempt(&graph, failures).await {
                 Ok(End::Stopped) => return self.report.set_state(PipelineState::Stopped),
                 Ok(End::Finished) => return self.report.set_state(PipelineState::Finished),
                 Err(error) => error,
@@ -108,14 +109,15 @@ impl Pipeline {
         }
     }
 
-    async fn attempt(&mut self, graph: &Arc<Graph>) -> Result<End, BatchError> {
+    /// `failures`: how often it has failed since its last commit.
+    async fn attempt(&mut self, graph: &Arc<Graph>, failures: u32) -> Result<End, BatchError> {
         self.report.set_state(PipelineState::Starting);
         let group = group_of(self.spec.name.as_str());
         // Fences an earlier run before anything is read that it could still change.
         let producer = self.host.broker.producer(&group).await?;
         let restored = restore::restore(graph, &group, self.spec.tasks, &self.host).await?;
         let ingests = self.start_ingests().await?;
-        let batches = Batches::new(self, graph, group, producer, restored);
+        let batches = Batches::new(self, graph, group, producer, restored, failures);
         let ended = batches.run(&ingests, &mut self.stop).await;
         for ingest in ingests {
             ingest.stop().await;
@@ -146,20 +148,6 @@ pub fn chain_of(error: &BatchError) -> String {
         Some(hint) => format!("{text}; {hint}"),
         None => text,
     }
-}
-
-/// An error and its causes, outermost first; a cause that says the same again is left out.
-fn causes_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let said = next.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
-use crate::progress::{PipelineState, PipelineStatus, Progress};
+use crate::progress::{OperatorProgress, PipelineState, PipelineStatus, Progress};
+
+/// Plugins of one operator whose costs are kept.
+const PLUGINS_KEPT_MAX: usize = 8;
 
 /// Batches whose progress is kept.
 pub const PROGRESS_KEPT_MAX: usize = 100;
@@ -27,6 +30,7 @@ struct Told {
     output_rows: u64,
     late_rows: u64,
     lag: u64,
+    operators: Vec<OperatorProgress>,
     progress: VecDeque<Arc<Progress>>,
 }
 
@@ -42,6 +46,7 @@ impl Report {
             output_rows: 0,
             late_rows: 0,
             lag: 0,
+            operators: Vec::new(),
             progress: VecDeque::new(),
         };
         Self {
@@ -86,6 +91,7 @@ impl Report {
                 .iter()
                 .map(|state| state.num_rows_dropped_by_watermark)
                 .sum::<u64>();
+            progress.operators.iter().for_each(|batch| told.ledger(batch));
             if told.progress.len() == PROGRESS_KEPT_MAX {
                 told.progress.pop_front();
             }
@@ -120,11 +126,32 @@ impl Report {
             output_rows: told.output_rows,
             late_rows: told.late_rows,
             lag: told.lag,
+            operators: told.operators.clone(),
             batch_ms: percentiles(
                 told.progress.iter().map(|batch| batch.duration_ms.trigger_execution),
             ),
             last_progress: told.progress.back().map(|last| Progress::clone(last)),
         }
+    }
+}
+
+impl Told {
+    /// Adds to the costs of an operator and its plugin. Of plugins that it had before, the last few are
+    /// kept: who upgrades for ever must not fill the memory.
+    fn ledger(&mut self, batch: &OperatorProgress) {
+        let same = |known: &&mut OperatorProgress| {
+            known.name == batch.name && known.digest == batch.digest
+        };
+        if let Some(known) = self.operators.iter_mut().find(same) {
+            return known.add(batch);
+        }
+        let of_operator = |known: &OperatorProgress| known.name == batch.name;
+        if self.operators.iter().filter(|known| of_operator(known)).count() >= PLUGINS_KEPT_MAX
+            && let Some(oldest) = self.operators.iter().position(of_operator)
+        {
+            self.operators.remove(oldest);
+        }
+        self.operators.push(batch.clone());
     }
 }
 

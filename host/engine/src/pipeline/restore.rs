@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use futures::future::try_join_all;
 
-use super::causes_of;
 use super::source_side::Position;
 use super::surroundings::Surroundings;
 use crate::batch::finish::BatchError;
 use crate::batch::state::TaskState;
 use crate::batch::watermark::WatermarkState;
 use crate::broker::{Committed, TopicPartition};
+use crate::causes::causes_of;
 use crate::checkpoint::{
     Manifest, Observed, Pointer, Restore, RestoreError, Seen, StateFile, check_positions,
     decide_restore, read_state,
@@ -49,9 +49,8 @@ pub async fn restore(
     host: &Surroundings,
 ) -> Result<Restored, BatchError> {
     let committed = host.broker.committed(group).await?;
-    let read_now =
-        |at: &TopicPartition| graph.sources.iter().any(|source| source.topic == at.topic);
-    let seen = committed.iter().filter(|position| read_now(&position.at)).map(|position| Seen {
+    let seen = committed.iter().filter(|position| counts(graph, &committed, position));
+    let seen = seen.map(|position| Seen {
         topic: position.at.topic.to_string(),
         partition: position.at.partition,
         next: position.offset,
@@ -91,6 +90,21 @@ pub async fn restore(
     let (positions, must_commit_positions) = positions(graph, &committed, host).await?;
     let (state, state_files) = load_state(graph, manifest, host).await?;
     Ok(Restored { positions, watermarks, state, state_files, last, must_commit_positions })
+}
+
+/// Whether a position says where the pipeline stands: its topic is read now. One of retried dead letters
+/// may be left from before they were turned off and on again; then only the others count.
+fn counts(graph: &Graph, committed: &[Committed], position: &Committed) -> bool {
+    let read_as = |at: &TopicPartition| {
+        graph.sources.iter().find(|source| source.topic == at.topic).map(|source| source.retries)
+    };
+    match read_as(&position.at) {
+        None => false,
+        Some(false) => true,
+        Some(true) => committed
+            .iter()
+            .any(|other| read_as(&other.at) == Some(false) && other.metadata == position.metadata),
+    }
 }
 
 /// State is of use only to the operators, in the form and over the tasks that it was written for.

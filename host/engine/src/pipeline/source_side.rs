@@ -14,6 +14,7 @@ use super::surroundings::Surroundings;
 use crate::batch::chain::{TaskError, TaskOutput};
 use crate::batch::finish::{BatchError, Mapped};
 use crate::batch::plan::{BatchPlan, PartitionFacts, plan_ranges};
+use crate::batch::poison::Breaker;
 use crate::batch::read::{Slice, run_source};
 use crate::batch::watermark::{WatermarkState, Watermarks};
 use crate::broker::{Bounds, BrokerError, TopicPartition};
@@ -66,6 +67,8 @@ pub struct SourceSide {
     pub rate: RateEstimator,
     /// Records a second, once the estimator has one.
     pub rate_now: Option<f64>,
+    /// How often the pipeline has failed since its last commit.
+    pub retried: u32,
 }
 
 /// A batch that was run up to the exchange, and what its progress will say.
@@ -215,6 +218,7 @@ impl SourceSide {
     ) -> Result<Ahead, BatchError> {
         let started = self.host.clock.monotonic();
         let plan = Arc::new(plan);
+        let breaker = Arc::new(Breaker::new(self.graph.nodes(), plan.records(), self.retried));
         let mut tasks = Tasks::default();
         for range in &plan.ranges {
             let mut from = range.from;
@@ -236,8 +240,9 @@ impl SourceSide {
                     at: range.at.clone(),
                     offsets: from..next,
                     batches: fetched.batches,
+                    retries: self.graph.sources[range.source].retries,
                 };
-                let task = self.submit(&plan, tasks.submitted, slice);
+                let task = self.submit(&plan, &breaker, tasks.submitted, slice);
                 tasks.push(bytes, task);
                 from = next;
             }
@@ -252,6 +257,7 @@ impl SourceSide {
             sources: self.sources_of(&plan),
             mapped: Mapped {
                 plan,
+                breaker,
                 outputs,
                 watermarks: self.watermarks.clone(),
                 positions: self
@@ -267,11 +273,18 @@ impl SourceSide {
     }
 
     /// The name of the input, and the task's result to come.
-    fn submit(&self, plan: &Arc<BatchPlan>, task: u32, slice: Slice) -> (String, Running) {
+    fn submit(
+        &self,
+        plan: &Arc<BatchPlan>,
+        breaker: &Arc<Breaker>,
+        task: u32,
+        slice: Slice,
+    ) -> (String, Running) {
         let (graph, plan, pipeline) =
             (Arc::clone(&self.graph), Arc::clone(plan), Arc::clone(&self.pipeline));
+        let breaker = Arc::clone(breaker);
         let name = input_name(&graph.sources[slice.source].name, slice.at.partition);
-        let run = move || run_source(&graph, &plan, &pipeline, task, &slice);
+        let run = move || run_source(&graph, &plan, &breaker, &pipeline, task, &slice);
         (name, Box::pin(self.host.lane.run(run)))
     }
 
@@ -292,7 +305,16 @@ impl SourceSide {
                 state.current = watermarks.evict;
             }
         }
-        for (input, output) in inputs.iter().zip(outputs) {
+        let retries: HashSet<String> = self
+            .graph
+            .sources
+            .iter()
+            .filter(|source| source.retries)
+            .map(|source| input_name(&source.name, 0))
+            .collect();
+        // A retried record is as old as it is: nobody waits for the next one.
+        let heard = inputs.iter().zip(outputs).filter(|(input, _)| !retries.contains(*input));
+        for (input, output) in heard {
             for (state, event_times) in self.watermarks.iter_mut().zip(&output.event_times) {
                 if let Some((_, highest)) = event_times {
                     state.hear(input, *highest, plan.time_ms);
@@ -401,7 +423,7 @@ pub fn expected_inputs(
         .iter()
         .map(|reducer| restored.get(&reducer.name).cloned().unwrap_or_default())
         .collect();
-    for source in &graph.sources {
+    for source in graph.sources.iter().filter(|source| !source.retries) {
         for reducer in reducers_behind(graph, &source.targets) {
             for partition in 0..source.partitions {
                 states[reducer].expect(&input_name(&source.name, partition), time_ms);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::batch::finish::{Finished, Finisher};
 use crate::batch::plan::BatchPlan;
+use crate::batch::poison::PoisonCounts;
 use crate::batch::watermark::Watermarks;
 use crate::graph::Graph;
 use crate::progress::{Durations, EventTime, OperatorProgress, Progress, SourceProgress};
@@ -28,8 +29,8 @@ impl Summary {
     /// The whole batch.
     pub fn progress(self, run_id: &str, finisher: &Finisher, finished: Finished) -> Progress {
         let event_time = self.event_time();
-        let Finished { state, sinks, took: [reduced, published, committed], committed_at, .. } =
-            finished;
+        let Finished { state, sinks, poison, took, committed_at, .. } = finished;
+        let [reduced, published, committed] = took;
         let took = committed_at.saturating_sub(self.began);
         Progress {
             id: finisher.group.clone(),
@@ -54,7 +55,7 @@ impl Summary {
             state_operators: state,
             sources: self.sources,
             sinks,
-            operators: operators_of(&finisher.graph),
+            operators: operators_of(&finisher.graph, &poison),
         }
     }
 
@@ -72,17 +73,32 @@ impl Summary {
     }
 }
 
-fn operators_of(graph: &Graph) -> Vec<OperatorProgress> {
-    let told = graph.plugins().map(|(name, operator)| {
-        let costs = operator.costs();
+/// What each operator did since the batch before committed; the next batch may have begun meanwhile.
+fn operators_of(graph: &Graph, poison: &[PoisonCounts]) -> Vec<OperatorProgress> {
+    let told = graph.plugins().zip(poison).map(|((name, operator), poison)| {
+        let costs = operator.costs_since_last();
         OperatorProgress {
             name: name.to_owned(),
+            plugin: operator.plugin().description().name.clone(),
             digest: operator.plugin().digest().to_string(),
             calls: costs.calls,
+            failed_calls: costs.failed_calls,
+            bisect_calls: poison.bisect_calls,
             records: costs.records_in,
+            records_out: costs.records_out,
+            rejected: poison.rejected,
+            failed: poison.failed,
+            skipped: poison.skipped,
+            dead_lettered: poison.dead_lettered,
             bytes_in: costs.bytes_in,
             bytes_out: costs.bytes_out,
             time_ms: millis(costs.guest_time),
+            boundary_ms: millis(costs.boundary_time),
+            instances_started: costs.instances_started,
+            instances_dropped: costs.instances_dropped,
+            memory_bytes_high: costs.memory_bytes_high,
+            log_lines_dropped: costs.log_lines_dropped,
+            metric_updates_dropped: costs.metric_updates_dropped,
         }
     });
     told.collect()

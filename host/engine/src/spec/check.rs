@@ -20,6 +20,10 @@ const BATCH_BYTES_DEFAULT: u64 = 64 << 20;
 const BATCH_BYTES_MAX: u64 = 16 << 30;
 /// A pipeline has at least this many key groups, and a task without a group has nothing to do.
 const TASKS_MAX: u64 = 128;
+/// A host has no more plugin instances than this.
+const INSTANCES_MAX: u64 = 512;
+/// More would make the host's log useless to everybody else.
+const LOG_LINES_MAX: u64 = 10_000;
 /// Far above what a person writes, and low enough for every check to be quick.
 const NODES_MAX: usize = 1000;
 
@@ -55,7 +59,8 @@ pub(super) fn pipeline(
     let ends = trigger.is_some_and(|trigger| !matches!(trigger, Trigger::Interval(_)));
     let sources = raw.sources.iter().map(|raw| node::source(raw, ends, problems));
     let sources = keep_places(sources, &mut places.sources);
-    let operators = raw.operators.into_iter().map(|raw| node::operator(raw, problems));
+    let operators =
+        raw.operators.into_iter().map(|node| node::operator(node, raw.name.get_ref(), problems));
     let operators = keep_places(operators, &mut places.operators);
     let sinks = raw.sinks.iter().map(|raw| node::sink(raw, problems));
     let sinks = keep_places(sinks, &mut places.sinks);
@@ -169,7 +174,17 @@ pub(super) fn operator_limits(
         // A column's offsets are below 2^31.
         problems.take(bytes.span(), value::bytes(bytes.get_ref(), 1 << 10, (1 << 31) - 1))
     });
+    let instances = raw.instances.as_ref().map(|instances| {
+        let checked = value::whole(*instances.get_ref(), 1, INSTANCES_MAX);
+        problems.take(instances.span(), checked).map(|instances| instances as u32)
+    });
+    let lines = raw.log_lines_per_second.as_ref().map(|lines| {
+        let checked = value::whole(*lines.get_ref(), 0, LOG_LINES_MAX);
+        problems.take(lines.span(), checked).map(|lines| lines as u32)
+    });
     Some(OperatorLimits {
+        instances: all(instances)?,
+        log_lines_per_second: all(lines)?.unwrap_or(default.log_lines_per_second),
         memory: all(memory)?.unwrap_or(default.memory),
         call: all(call)?.unwrap_or(default.call),
         output_bytes: all(output_bytes)?.unwrap_or(default.output_bytes),

@@ -21,7 +21,7 @@ mod tests;
 pub use error::{Problem, SpecError};
 pub use place::Place;
 pub use types::{
-    BatchLimits, Input, OnEnd, OperatorLimits, OperatorSpec, ParamValue, PipelineName,
+    BatchLimits, Input, OnEnd, OnError, OperatorLimits, OperatorSpec, ParamValue, PipelineName,
     PipelineSpec, PluginRef, SinkOutput, SinkSpec, SourceInput, SourceSpec, Start, Trigger,
     WindowSpec, WindowTime,
 };

@@ -7,16 +7,18 @@ use toml::{Spanned, Value};
 use super::check::{inputs, operator_limits};
 use super::place::{NodePlaces, Span};
 use super::problems::Problems;
-use super::raw::{RawOperator, RawSink, RawSource, RawWindow};
+use super::raw::{RawOnError, RawOperator, RawSink, RawSource, RawWindow};
 use super::types::{
-    OperatorSpec, ParamValue, SinkOutput, SinkSpec, SourceInput, SourceSpec, Start, WindowSpec,
-    WindowTime,
+    OnError, OperatorSpec, ParamValue, SinkOutput, SinkSpec, SourceInput, SourceSpec, Start,
+    WindowSpec, WindowTime,
 };
 use super::value::{self, Wrong};
 
 /// What a plugin can be granted today.
 const GRANTS: [(&str, &str); 2] = [("logging", "logging"), ("metrics", "metrics")];
 const PARTITIONS_MAX: u64 = 10_000;
+/// Most of a batch being bad is a storm and not some bad records.
+const POISON_MAX_DEFAULT: f64 = 0.5;
 /// A year, as humantime counts it.
 const WINDOW_MAX: Duration = Duration::from_secs(31_557_600);
 /// A record falls into this many windows at most, and a window has as many panes.
@@ -85,7 +87,11 @@ fn source_input(
     problems.take(first.span(), checked)
 }
 
-pub(super) fn operator(raw: RawOperator, problems: &mut Problems) -> Checked<OperatorSpec> {
+pub(super) fn operator(
+    raw: RawOperator,
+    pipeline: &str,
+    problems: &mut Problems,
+) -> Checked<OperatorSpec> {
     let places = NodePlaces {
         name: raw.name.span(),
         body: raw.plugin.span(),
@@ -101,6 +107,18 @@ pub(super) fn operator(raw: RawOperator, problems: &mut Problems) -> Checked<Ope
         .iter()
         .map(|grant| problems.take(grant.span(), value::word(grant.get_ref(), &GRANTS)))
         .collect();
+    let on_error = on_error(raw.on_error.as_ref(), pipeline, problems);
+    let poison_max = match &raw.poison_max {
+        None => Some(POISON_MAX_DEFAULT),
+        Some(share) => {
+            if raw.on_error.is_none() {
+                let hint = "set on_error to \"skip\" or \"dead-letter\", or leave `poison_max` out";
+                let wrong = Wrong::new("the first bad record fails the pipeline", hint);
+                problems.add(share.span(), wrong);
+            }
+            problems.take(share.span(), value::share(share.get_ref()))
+        }
+    };
     let window = raw.window.map(|raw| window(&raw, problems));
     let params: Vec<_> =
         raw.params.into_iter().map(|(key, value)| param(key, value, problems)).collect();
@@ -116,10 +134,35 @@ pub(super) fn operator(raw: RawOperator, problems: &mut Problems) -> Checked<Ope
                 .into_iter()
                 .map(|grant| grant.map(str::to_owned))
                 .collect::<Option<_>>()?,
+            on_error: on_error?,
+            poison_max: poison_max?,
             window: window.map_or(Some(None), |window| window.map(Some))?,
         })
     };
     (node(), places)
+}
+
+/// What becomes of bad records; `dead-letter` alone means a topic that is named after the pipeline.
+fn on_error(
+    raw: Option<&Spanned<RawOnError>>,
+    pipeline: &str,
+    problems: &mut Problems,
+) -> Option<OnError> {
+    let Some(raw) = raw else { return Some(OnError::default()) };
+    let checked = match raw.get_ref() {
+        RawOnError::DeadLetter { topic } => {
+            value::output_topic(topic).map(|topic| OnError::DeadLetter { topic })
+        }
+        RawOnError::Word(word) => {
+            let known = [("fail", false), ("skip", false), ("dead-letter", true)];
+            value::word(word, &known).map(|is_topic| match (is_topic, word.as_str()) {
+                (true, _) => OnError::DeadLetter { topic: format!("{pipeline}-dead-letters") },
+                (false, "skip") => OnError::Skip,
+                (false, _) => OnError::Fail,
+            })
+        }
+    };
+    problems.take(raw.span(), checked)
 }
 
 fn param(

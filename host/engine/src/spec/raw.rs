@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
 #[derive(Debug, Deserialize)]
@@ -65,7 +65,16 @@ pub(super) struct RawOperator {
     pub limits: RawOperatorLimits,
     #[serde(default)]
     pub grants: Vec<Spanned<String>>,
+    pub on_error: Option<Spanned<RawOnError>>,
+    pub poison_max: Option<Spanned<String>>,
     pub window: Option<Spanned<RawWindow>>,
+}
+
+/// `"skip"` or `{ dead_letter = "topic" }`.
+#[derive(Debug)]
+pub(super) enum RawOnError {
+    Word(String),
+    DeadLetter { topic: String },
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -74,6 +83,8 @@ pub(super) struct RawOperatorLimits {
     pub memory: Option<Spanned<Quantity>>,
     pub call: Option<Spanned<String>>,
     pub output_bytes: Option<Spanned<Quantity>>,
+    pub instances: Option<Spanned<i64>>,
+    pub log_lines_per_second: Option<Spanned<i64>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -145,6 +156,37 @@ impl<'de> Deserialize<'de> for StringOrList {
                     names.push(name);
                 }
                 Ok(StringOrList::Many(names))
+            }
+        }
+        deserializer.deserialize_any(Shape)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawOnError {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const KEYS: &[&str] = &["dead_letter"];
+        struct Shape;
+        impl<'de> Visitor<'de> for Shape {
+            type Value = RawOnError;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"fail\", \"skip\", \"dead-letter\" or { dead_letter = \"TOPIC\" }")
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Self::Value, E> {
+                Ok(RawOnError::Word(word.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut topic = None;
+                while let Some(key) = map.next_key::<String>()? {
+                    if key != KEYS[0] {
+                        return Err(de::Error::unknown_field(&key, KEYS));
+                    }
+                    topic = Some(map.next_value()?);
+                }
+                let topic = topic.ok_or_else(|| de::Error::missing_field(KEYS[0]))?;
+                Ok(RawOnError::DeadLetter { topic })
             }
         }
         deserializer.deserialize_any(Shape)

@@ -155,8 +155,27 @@ pub struct OperatorSpec {
     pub limits: OperatorLimits,
     /// Capabilities the plugin may use.
     pub grants: Vec<String>,
+    /// What becomes of a record that the plugin rejects, or that makes a call fail.
+    pub on_error: OnError,
+    /// The share of a batch's records that may be bad before the batch fails all the same; 0 to 1.
+    pub poison_max: f64,
     /// Present for windowed reducers.
     pub window: Option<WindowSpec>,
+}
+
+/// What becomes of a record that a plugin cannot take.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub enum OnError {
+    /// The pipeline fails.
+    #[default]
+    Fail,
+    /// It is left out, and counted.
+    Skip,
+    /// It goes to a topic, with all that is known of why.
+    DeadLetter {
+        /// The topic; made if it is not there.
+        topic: String,
+    },
 }
 
 /// The output of another node.
@@ -192,11 +211,21 @@ pub struct OperatorLimits {
     pub call: Duration,
     /// Bytes that one call may give back.
     pub output_bytes: u64,
+    /// Calls at a time, each on an instance; `None`: as many as there are workers.
+    pub instances: Option<u32>,
+    /// Lines that it may write to the host's log.
+    pub log_lines_per_second: u32,
 }
 
 impl Default for OperatorLimits {
     fn default() -> Self {
-        Self { memory: 64 << 20, call: Duration::from_millis(500), output_bytes: 64 << 20 }
+        Self {
+            memory: 64 << 20,
+            call: Duration::from_millis(500),
+            output_bytes: 64 << 20,
+            instances: None,
+            log_lines_per_second: 100,
+        }
     }
 }
 

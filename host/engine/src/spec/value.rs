@@ -221,6 +221,20 @@ pub(super) fn whole(number: i64, min: u64, max: u64) -> Result<u64, Wrong> {
     })
 }
 
+/// A share in percent, as a number from 0 to 1.
+pub(super) fn share(text: &str) -> Result<f64, Wrong> {
+    let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    number
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .map(|percent| percent / 100.0)
+        .ok_or_else(|| {
+            Wrong::new(
+                format!("`{text}` is no share"),
+                "write \"0%\" to \"100%\", such as \"2.5%\"",
+            )
+        })
+}
+
 /// One of some words, with the nearest one as hint.
 pub(super) fn word<T: Copy>(text: &str, known: &[(&str, T)]) -> Result<T, Wrong> {
     if let Some((_, meant)) = known.iter().find(|(word, _)| *word == text) {
@@ -283,6 +297,16 @@ mod tests {
         }
         for bad in ["", "@1", "count@", "a b", "sha256:", "sha256:0A", "../x", "a@1@2"] {
             assert!(plugin(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reads_shares() {
+        for (text, expected) in [("0%", 0.0), ("2.5 %", 0.025), ("100%", 1.0)] {
+            assert_eq!(share(text), Ok(expected), "{text}");
+        }
+        for bad in ["", "%", "10", "-1%", "101%", "NaN%", "inf%", "a%"] {
+            assert!(share(bad).is_err(), "{bad}");
         }
     }
 

@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::check::split_input;
 use super::place::Span;
 use super::problems::Problems;
-use super::raw::{OneOrMore, RawPipeline};
+use super::raw::{OneOrMore, RawOnError, RawPipeline, RawSink};
 use super::value::{self, Wrong, nearest_hint};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +105,15 @@ fn topics(raw: &RawPipeline, problems: &mut Problems) {
             let message = format!("`{first}` reads the topic `{}` already", topic.get_ref());
             let hint = format!("use input = \"{first}\" in both places");
             problems.add(topic.span(), Wrong::new(message, hint));
+        }
+    }
+    for on_error in raw.operators.iter().filter_map(|node| node.on_error.as_ref()) {
+        let RawOnError::DeadLetter { topic } = on_error.get_ref() else { continue };
+        let written = |sink: &RawSink| sink.topic.as_ref().is_some_and(|to| to.get_ref() == topic);
+        if readers.contains_key(topic) || raw.sinks.iter().any(written) {
+            let message = format!("the pipeline reads or writes the topic `{topic}` already");
+            let hint = "give dead letters a topic of their own";
+            problems.add(on_error.span(), Wrong::new(message, hint));
         }
     }
     for topic in raw.sinks.iter().filter_map(|sink| sink.topic.as_ref()) {

@@ -1,5 +1,7 @@
 //! The headers of a record, kept in Kafka's encoding: a count, then names and values.
 
+use bytes::BufMut;
+
 use super::varint;
 
 /// One header of a record.
@@ -52,6 +54,28 @@ impl<'a> Iterator for HeaderIter<'a> {
         self.left = -1;
         None
     }
+}
+
+/// Writes the count that stands in front of headers.
+pub fn write_header_count(out: &mut impl BufMut, count: usize) {
+    write_length(out, count);
+}
+
+/// Writes one header.
+pub fn write_header(out: &mut impl BufMut, name: &[u8], value: Option<&[u8]>) {
+    write_length(out, name.len());
+    out.put_slice(name);
+    match value {
+        Some(value) => {
+            write_length(out, value.len());
+            out.put_slice(value);
+        }
+        None => varint::write(out, -1),
+    }
+}
+
+fn write_length(out: &mut impl BufMut, length: usize) {
+    varint::write(out, i64::try_from(length).unwrap_or(i64::MAX));
 }
 
 #[cfg(test)]

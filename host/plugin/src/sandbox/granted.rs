@@ -61,14 +61,14 @@ pub(super) fn define_metrics(instance: &mut LinkerInstance<'_, GuestState>) -> R
     instance.func_wrap(
         "count",
         |cx: StoreContextMut<'_, GuestState>, (name, labels, by): (Text, Vec<Label>, u64)| {
-            cx.data().metrics.count(name.0, pairs(labels), by);
+            cx.data().metrics().count(name.0, pairs(labels), by);
             Ok(())
         },
     )?;
     instance.func_wrap(
         "gauge",
         |cx: StoreContextMut<'_, GuestState>, (name, labels, value): (Text, Vec<Label>, f64)| {
-            cx.data().metrics.gauge(name.0, pairs(labels), value);
+            cx.data().metrics().gauge(name.0, pairs(labels), value);
             Ok(())
         },
     )

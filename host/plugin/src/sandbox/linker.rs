@@ -106,6 +106,19 @@ pub(crate) fn check_imports<'a>(
     Ok(())
 }
 
+/// The grants without which a component of these imports, all of which are known, does not load.
+pub(crate) fn grants_needed<'a>(imports: impl Iterator<Item = &'a str>) -> Grants {
+    let mut needed = Grants::none();
+    for import in imports {
+        match classify(import) {
+            Ok(Import::Logging) => needed.logging = true,
+            Ok(Import::Metrics) => needed.metrics = true,
+            Ok(Import::Types | Import::Wasi) | Err(_) => {}
+        }
+    }
+    needed
+}
+
 /// A linker with everything that `component` imports, which [`check_imports`] has let pass.
 ///
 /// WASI functions without a meaning here (those of files and sockets, of which a guest can never

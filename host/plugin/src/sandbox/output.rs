@@ -1,20 +1,10 @@
 //! A guest's words, on their way into the host's log.
-//! **A guest cannot flood the log**: lines are cut, and a call may write only so many.
+//! **A guest cannot flood the log**: lines are cut, and an operator may write only so many a second.
 
-use std::sync::Arc;
+use super::voice::Voice;
 
 /// A longer line is cut.
 const LINE_BYTES_MAX: usize = 2_000;
-
-/// Lines of one call, all ways of writing together.
-const LINES_PER_CALL_MAX: u32 = 100;
-
-/// Whose words they are.
-#[derive(Debug, Clone)]
-pub(crate) struct LogName {
-    pub(crate) plugin: Arc<str>,
-    pub(crate) operator: Arc<str>,
-}
 
 /// How important a line is; WASI's output streams have no levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,20 +19,14 @@ pub(crate) enum Level {
 /// Where a guest's words go.
 #[derive(Debug)]
 pub(crate) struct Output {
-    name: LogName,
-    lines: u32,
+    voice: Voice,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
 
 impl Output {
-    pub(crate) fn new(name: LogName) -> Self {
-        Self { name, lines: 0, stdout: Vec::new(), stderr: Vec::new() }
-    }
-
-    /// A new call has its own allowance.
-    pub(crate) fn begin_call(&mut self) {
-        self.lines = 0;
+    pub(crate) fn new(voice: Voice) -> Self {
+        Self { voice, stdout: Vec::new(), stderr: Vec::new() }
     }
 
     /// What was written without a line's end is a line when the call ends.
@@ -50,25 +34,26 @@ impl Output {
         for (stream, level) in [(&mut self.stdout, Level::Info), (&mut self.stderr, Level::Warn)] {
             if !stream.is_empty() {
                 let line = std::mem::take(stream);
-                log_line(&self.name, &mut self.lines, level, &line);
+                log_line(&self.voice, level, &line);
             }
         }
+        tell_left_out(&self.voice, self.voice.allowance.settle());
     }
 
     pub(crate) fn write_stdout(&mut self, bytes: &[u8]) {
-        write(&self.name, &mut self.lines, &mut self.stdout, Level::Info, bytes);
+        write(&self.voice, &mut self.stdout, Level::Info, bytes);
     }
 
     pub(crate) fn write_stderr(&mut self, bytes: &[u8]) {
-        write(&self.name, &mut self.lines, &mut self.stderr, Level::Warn, bytes);
+        write(&self.voice, &mut self.stderr, Level::Warn, bytes);
     }
 
     pub(crate) fn message(&mut self, level: Level, message: &str) {
-        log_line(&self.name, &mut self.lines, level, message.as_bytes());
+        log_line(&self.voice, level, message.as_bytes());
     }
 }
 
-fn write(name: &LogName, lines: &mut u32, pending: &mut Vec<u8>, level: Level, bytes: &[u8]) {
+fn write(voice: &Voice, pending: &mut Vec<u8>, level: Level, bytes: &[u8]) {
     for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
         let (text, ends) = match piece.strip_suffix(b"\n") {
             Some(text) => (text, true),
@@ -77,22 +62,26 @@ fn write(name: &LogName, lines: &mut u32, pending: &mut Vec<u8>, level: Level, b
         let room = LINE_BYTES_MAX.saturating_sub(pending.len());
         pending.extend(text.iter().take(room));
         if ends {
-            log_line(name, lines, level, pending);
+            log_line(voice, level, pending);
             pending.clear();
         }
     }
 }
 
-fn log_line(name: &LogName, lines: &mut u32, level: Level, line: &[u8]) {
-    *lines = lines.saturating_add(1);
-    if *lines > LINES_PER_CALL_MAX + 1 {
+fn tell_left_out(voice: &Voice, lines: u64) {
+    if lines > 0 {
+        let Voice { plugin, operator, .. } = voice;
+        tracing::warn!(%plugin, %operator, lines, "log lines above `log_lines_per_second` were left out");
+    }
+}
+
+fn log_line(voice: &Voice, level: Level, line: &[u8]) {
+    let admitted = voice.allowance.admit();
+    tell_left_out(voice, admitted.left_out);
+    if !admitted.written {
         return;
     }
-    let LogName { plugin, operator } = name;
-    if *lines > LINES_PER_CALL_MAX {
-        tracing::warn!(%plugin, %operator, "the rest of this call's output is left out");
-        return;
-    }
+    let Voice { plugin, operator, .. } = voice;
     let cut = line.get(..LINE_BYTES_MAX).unwrap_or(line);
     let line = crate::description::printable(&String::from_utf8_lossy(cut));
     match level {

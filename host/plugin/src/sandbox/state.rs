@@ -9,8 +9,9 @@ use wasmtime::component::ResourceTable;
 use super::entropy::Entropy;
 use super::limiter::Limiter;
 use super::metrics::Metrics;
-use super::output::{LogName, Output};
+use super::output::Output;
 use super::time::VirtualTime;
+use super::voice::Voice;
 use crate::context::CallContext;
 use crate::limits::Limits;
 
@@ -33,35 +34,37 @@ pub(crate) struct GuestState {
     pub(crate) time: VirtualTime,
     pub(crate) entropy: Entropy,
     pub(crate) output: Output,
-    pub(crate) metrics: Arc<Metrics>,
+    voice: Voice,
     pub(crate) resources: ResourceTable,
-    operator: Arc<str>,
     /// Ticks of the current call that were spent outside of the guest: its deadline moves by them.
     ticks_outside: Arc<AtomicU64>,
 }
 
 impl GuestState {
-    pub(crate) fn new(limits: &Limits, name: LogName, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(limits: &Limits, voice: Voice) -> Self {
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(RESOURCES_MAX);
         Self {
             limiter: Limiter::new(limits),
             time: VirtualTime::at(0),
-            entropy: Entropy::of_start(&name.operator),
-            operator: Arc::clone(&name.operator),
-            output: Output::new(name),
-            metrics,
+            entropy: Entropy::of_start(&voice.operator),
+            output: Output::new(voice.clone()),
+            voice,
             resources,
             ticks_outside: Arc::default(),
         }
     }
 
-    /// Clock, randomness and allowances of a new call; nothing of the one before is left.
+    /// Clock and randomness of a new call; nothing of the one before is left.
     pub(crate) fn begin_call(&mut self, cx: &CallContext<'_>) {
         self.time = VirtualTime::at(cx.time_ms);
-        self.entropy = Entropy::of_call(&self.operator, cx);
-        self.output.begin_call();
+        self.entropy = Entropy::of_call(&self.voice.operator, cx);
         self.ticks_outside.store(0, Relaxed);
+    }
+
+    /// The metrics of the guest's operator.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.voice.metrics
     }
 
     /// Where the ticks spent outside of the guest are counted.

@@ -1,7 +1,7 @@
 //! Record headers: JSON on one side, Kafka's encoding on the other.
 
-use bytes::{BufMut, BytesMut};
-use tidemill_log::HeaderIter;
+use bytes::BytesMut;
+use tidemill_log::{HeaderIter, write_header, write_header_count};
 
 use super::wire::{self, WireHeader};
 
@@ -12,18 +12,10 @@ pub fn encode(headers: &[WireHeader<'_>], out: &mut BytesMut) -> Result<(), base
     if headers.is_empty() {
         return Ok(());
     }
-    put_varint(out, headers.len());
+    write_header_count(out, headers.len());
     for header in headers {
-        put_varint(out, header.name.len());
-        out.put_slice(header.name.as_bytes());
-        match wire::decode(&header.value, header.value_encoding)? {
-            // The zigzag form of -1.
-            None => out.put_u8(1),
-            Some(value) => {
-                put_varint(out, value.len());
-                out.put_slice(&value);
-            }
-        }
+        let value = wire::decode(&header.value, header.value_encoding)?;
+        write_header(out, header.name.as_bytes(), value.as_deref());
     }
     Ok(())
 }
@@ -35,16 +27,6 @@ pub fn decode(encoded: &[u8]) -> Vec<WireHeader<'_>> {
         WireHeader { name: String::from_utf8_lossy(header.name), value, value_encoding }
     });
     headers.collect()
-}
-
-/// A length, zigzag encoded. Lengths come from requests, which are far smaller than 2^62.
-fn put_varint(out: &mut BytesMut, length: usize) {
-    let mut left = (length as u64) << 1;
-    while left >= 0x80 {
-        out.put_u8((left as u8 & 0x7f) | 0x80);
-        left >>= 7;
-    }
-    out.put_u8(left as u8);
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod batcher;
 mod consume;
+mod dead_letters;
 mod error;
 mod extract;
 mod body;
@@ -113,6 +114,22 @@ fn routes() -> Vec<Route> {
         route("/api/v1/pipelines/{pipeline}/start", &[Method::POST], post(pipelines::start)),
         route("/api/v1/pipelines/{pipeline}/stop", &[Method::POST], post(pipelines::stop)),
         route("/api/v1/pipelines/{pipeline}/progress", &[Method::GET], get(progress::recent)),
+        route("/api/v1/pipelines/{pipeline}/dead-letters", &[Method::GET], get(dead_letters::list)),
+        route(
+            "/api/v1/pipelines/{pipeline}/dead-letters/export",
+            &[Method::GET],
+            get(dead_letters::export),
+        ),
+        route(
+            "/api/v1/pipelines/{pipeline}/dead-letters/retry",
+            &[Method::POST],
+            post(dead_letters::retry),
+        ),
+        route(
+            "/api/v1/pipelines/{pipeline}/dead-letters/{letter}",
+            &[Method::GET],
+            get(dead_letters::show),
+        ),
         route(
             "/api/v1/pipelines/{pipeline}/progress/stream",
             &[Method::GET],

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
+use tidemill_engine::dead_letters::Letter;
 use tidemill_log::Record;
 
 use super::headers;
@@ -180,6 +181,15 @@ pub fn encode(bytes: Option<&[u8]>) -> (Option<Cow<'_, str>>, Option<Encoding>) 
     }
 }
 
+/// A header that outlives the record.
+pub fn owned_header(header: WireHeader<'_>) -> WireHeader<'static> {
+    WireHeader {
+        name: header.name.into_owned().into(),
+        value: header.value.map(|value| value.into_owned().into()),
+        value_encoding: header.value_encoding,
+    }
+}
+
 /// The bytes that [`encode`] was given.
 pub fn decode<'a>(
     text: &'a Option<Cow<'a, str>>,
@@ -225,6 +235,70 @@ pub struct ProducedRange {
     pub records: u64,
     /// The offset after the last record written.
     pub next_offset: i64,
+}
+
+/// A dead letter: why it is one, and the record.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetter<'a> {
+    /// `TOPIC-PARTITION-OFFSET`.
+    pub id: String,
+    /// Whether it was sent through its operator again.
+    pub retried: bool,
+    #[serde(flatten)]
+    pub letter: Letter,
+    /// The record's own.
+    pub timestamp: i64,
+    #[serde(default)]
+    pub key: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_encoding: Option<Encoding>,
+    #[serde(default)]
+    pub value: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_encoding: Option<Encoding>,
+    /// There is more of the value than this.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub value_cut: bool,
+    /// All of them; left out in lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<WireHeader<'a>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetterPage {
+    pub letters: Vec<DeadLetter<'static>>,
+    /// Absent: there are no more. Otherwise the next page is behind this letter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RetryRequest {
+    /// These letters; nothing else may be set then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<String>,
+    /// All that were not retried yet.
+    #[serde(default)]
+    pub all: bool,
+    /// Of those, the ones of this operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    /// Of those, the ones of this kind, or with this in their reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetriedLetters {
+    pub retried: usize,
+    /// Asked for, but retried before.
+    pub before: usize,
+    /// The same request retries more.
+    pub more: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -383,6 +457,9 @@ pub struct PluginDescription {
     pub ports: Vec<String>,
     pub state_version: u32,
     pub imports: Vec<String>,
+    /// Capabilities without which it does not load.
+    #[serde(default)]
+    pub grants_needed: Vec<String>,
     pub compile_ms: f64,
 }
 

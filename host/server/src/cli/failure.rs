@@ -28,6 +28,8 @@ pub enum Failure {
     Bench(#[from] BenchError),
     #[error("read `{path}`")]
     ReadFile { path: PathBuf, source: std::io::Error },
+    #[error("write `{path}`", path = path.display())]
+    WriteFile { path: PathBuf, source: std::io::Error },
     #[error("read standard input")]
     Stdin(#[source] std::io::Error),
     #[error("write to standard output")]
@@ -67,6 +69,7 @@ impl Failure {
                     .to_owned(),
             ),
             Failure::ReadFile { .. }
+            | Failure::WriteFile { .. }
             | Failure::Stdin(_)
             | Failure::Stdout(_)
             | Failure::Encode(_)

@@ -6,6 +6,7 @@
 
 mod completions;
 mod consume;
+mod dead_letters;
 mod failure;
 mod group;
 mod log;

@@ -1,4 +1,4 @@
-//! `tidemill pipeline`: apply, list, status, stop, start, delete.
+//! `tidemill pipeline`: apply, list, status, stop, start, delete, and its dead letters.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidemill_engine::spec::PipelineSpec;
 
+use super::dead_letters::{self, DeadLetterArgs};
 use super::watch;
 use super::{Connection, Failure, Output, table};
 use crate::client::Client;
@@ -58,6 +59,8 @@ enum PipelineCommand {
         /// Name of the pipeline.
         pipeline: String,
     },
+    /// List, show, retry and export the records that operators could not take.
+    DeadLetters(DeadLetterArgs),
     /// Forget a pipeline: its file, state and positions. Topics stay.
     #[command(after_help = "Example:\n  tidemill pipeline delete word-count")]
     Delete {
@@ -128,6 +131,7 @@ pub async fn run(args: PipelineArgs, output: Output) -> Result<(), Failure> {
         PipelineCommand::Start { pipeline } => {
             output.print(&act(&pipeline, "start").await?, state_text)
         }
+        PipelineCommand::DeadLetters(args) => dead_letters::run(&client, args, output).await,
         PipelineCommand::Delete { pipeline } => {
             client.delete(&client.pipeline_path(&pipeline)).await?;
             output.print(&serde_json::json!({ "deleted": pipeline }), |_| {
@@ -195,8 +199,7 @@ pub fn status_text(status: &Status) -> String {
     if !times.is_empty() {
         text.push_str(&format!("\nbatch time: {}", times.join(", ")));
     }
-    let operators =
-        status.rest.get("lastProgress").and_then(|progress| progress["operators"].as_array());
+    let operators = status.rest.get("operators").and_then(Value::as_array);
     if let Some(operators) = operators.filter(|operators| !operators.is_empty()) {
         text.push_str("\n\n");
         text.push_str(&operators_text(operators));
@@ -205,17 +208,41 @@ pub fn status_text(status: &Status) -> String {
 }
 
 fn operators_text(operators: &[Value]) -> String {
-    let mut rows = table(&["OPERATOR", "CALLS", "RECORDS", "TIME"]);
+    let mut rows = table(&[
+        "OPERATOR", "PLUGIN", "CALLS", "RECORDS", "OUT", "BAD", "GUEST", "BOUNDARY", "MEMORY",
+    ]);
     for operator in operators {
-        let time = Duration::from_secs_f64(
-            operator["timeMs"].as_f64().unwrap_or_default().max(0.0) / 1000.0,
-        );
+        let time = |name: &str| {
+            let ms = operator[name].as_f64().unwrap_or_default().max(0.0);
+            format!("{:.1?}", Duration::from_secs_f64(ms / 1000.0))
+        };
+        let text = |name: &str| operator[name].as_str().unwrap_or_default();
+        let digest = text("digest").trim_start_matches("sha256:");
         rows.add_row([
-            operator["name"].as_str().unwrap_or_default().to_owned(),
+            text("name").to_owned(),
+            format!("{} ({})", text("plugin"), digest.get(..8).unwrap_or(digest)),
             operator["calls"].to_string(),
             operator["records"].to_string(),
-            format!("{time:.1?}"),
+            operator["recordsOut"].to_string(),
+            bad_text(operator),
+            time("timeMs"),
+            time("boundaryMs"),
+            bytesize::ByteSize(operator["memoryBytesHigh"].as_u64().unwrap_or_default())
+                .to_string(),
         ]);
     }
     rows.trim_fmt()
+}
+
+/// Bad records, and what became of them.
+fn bad_text(operator: &Value) -> String {
+    let parts = [("skipped", "skipped"), ("deadLettered", "dead letters")];
+    let told: Vec<String> = parts
+        .iter()
+        .filter_map(|(name, what)| {
+            let records = operator[*name].as_u64().filter(|records| *records > 0)?;
+            Some(format!("{records} {what}"))
+        })
+        .collect();
+    if told.is_empty() { "0".to_owned() } else { told.join(", ") }
 }

@@ -100,7 +100,7 @@ fn describe_text(described: &PluginDescription) -> String {
         if names.is_empty() { none.to_owned() } else { names.join(", ") }
     };
     let mut text = format!(
-        "{}@{} ({})\n{}\n\ndigest: {}\nsize: {}, compiled in {:.0} ms\nreads: {}\nports: {}\nimports: {}",
+        "{}@{} ({})\n{}\n\ndigest: {}\nsize: {}, compiled in {:.0} ms\nreads: {}\nports: {}\nimports: {}\ngrants needed: {}",
         plugin.name,
         plugin.version,
         plugin.world,
@@ -111,6 +111,7 @@ fn describe_text(described: &PluginDescription) -> String {
         joined(&described.reads, "nothing"),
         joined(&described.ports, "out"),
         joined(&described.imports, "nothing"),
+        joined(&described.grants_needed, "none"),
     );
     if !described.parameters.is_empty() {
         let mut rows = table(&["PARAMETER", "KIND", "DEFAULT", "WHAT IT DOES"]);

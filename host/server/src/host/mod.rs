@@ -145,13 +145,27 @@ impl Host {
 
     /// All metrics as OpenMetrics text.
     pub fn metrics(&self) -> String {
+        let pipelines = self.pipelines();
+        let custom = pipelines.iter().flat_map(|status| self.custom_metrics(&status.name));
         let counted = metrics::Counted {
             log: self.log.metrics(),
             kafka: self.kafka.metrics(),
             groups: self.groups.metrics(),
-            pipelines: self.pipelines(),
+            custom: custom.collect(),
+            pipelines,
         };
         metrics::encode(counted, &self.batch_times.lock())
+    }
+
+    /// What the plugins of a pipeline count themselves.
+    fn custom_metrics(&self, pipeline: &str) -> Vec<metrics::OfOperator> {
+        let Some(graph) = self.engine.graph(pipeline) else { return Vec::new() };
+        let told = graph.plugins().map(|(name, operator)| metrics::OfOperator {
+            pipeline: pipeline.to_owned(),
+            operator: name.to_owned(),
+            samples: operator.metrics(),
+        });
+        told.collect()
     }
 
     /// A topic that is there, and how many partitions it has.

@@ -81,6 +81,7 @@ pub fn description(plugin: &Plugin) -> PluginDescription {
         ports: described.ports.clone(),
         state_version: described.state_version,
         imports: plugin.imports().to_vec(),
+        grants_needed: plugin.grants_needed().names().into_iter().map(str::to_owned).collect(),
         compile_ms: plugin.compile_time().as_secs_f64() * 1000.0,
     }
 }

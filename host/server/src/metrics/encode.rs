@@ -15,6 +15,7 @@ use tidemill_kafka::coordinator::GroupMetrics;
 use tidemill_log::{MetricsSnapshot, SYNC_BUCKETS_MICROS};
 
 use super::batch_times::{BatchTimes, Histogram};
+use super::custom::{self, OfOperator};
 
 /// What the parts of a host have counted.
 #[derive(Debug, Default)]
@@ -23,14 +24,15 @@ pub struct Counted {
     pub kafka: KafkaSnapshot,
     pub groups: GroupMetrics,
     pub pipelines: Vec<PipelineStatus>,
+    pub custom: Vec<OfOperator>,
 }
 
 /// All metrics of a host. Names get the prefix `tidemill`.
 pub fn encode(counted: Counted, times: &BatchTimes) -> String {
     let times =
         times.iter().map(|(name, histogram)| (name.to_owned(), histogram.clone())).collect();
-    let Counted { log, kafka, groups, pipelines } = counted;
-    let snapshot = Snapshot { log, kafka, groups, pipelines, times };
+    let Counted { log, kafka, groups, pipelines, custom } = counted;
+    let snapshot = Snapshot { log, kafka, groups, pipelines, times, custom };
     let mut registry = Registry::with_prefix("tidemill");
     registry.register_collector(Box::new(snapshot));
     let mut text = String::new();
@@ -46,6 +48,7 @@ struct Snapshot {
     groups: GroupMetrics,
     pipelines: Vec<PipelineStatus>,
     times: Vec<(String, Histogram)>,
+    custom: Vec<OfOperator>,
 }
 
 impl Collector for Snapshot {
@@ -55,7 +58,8 @@ impl Collector for Snapshot {
         self.encode_groups(&mut encoder)?;
         self.encode_pipelines(&mut encoder)?;
         self.encode_times(&mut encoder)?;
-        self.encode_operators(&mut encoder)
+        self.encode_operators(&mut encoder)?;
+        custom::encode(&self.custom, &mut encoder)
     }
 }
 
@@ -216,40 +220,72 @@ impl Snapshot {
 
     fn encode_operators(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         type Read = fn(&OperatorProgress) -> u64;
-        let counters: [(&str, &str, Read); 4] = [
+        let counters: [(&str, &str, Read); 15] = [
             ("plugin_calls", "Calls into the plugin", |operator| operator.calls),
+            ("plugin_failed_calls", "Calls that failed", |operator| operator.failed_calls),
+            ("plugin_bisect_calls", "Calls made to find bad records", |operator| {
+                operator.bisect_calls
+            }),
             ("plugin_records", "Records handed to the plugin", |operator| operator.records),
+            ("plugin_output_records", "Records that came back", |operator| operator.records_out),
             ("plugin_input_bytes", "Bytes handed to the plugin", |operator| operator.bytes_in),
             ("plugin_output_bytes", "Bytes that came back", |operator| operator.bytes_out),
+            ("plugin_rejected_records", "Records that the plugin rejected", |operator| {
+                operator.rejected
+            }),
+            ("plugin_failed_records", "Records that made a call fail", |operator| operator.failed),
+            ("plugin_skipped_records", "Bad records left out", |operator| operator.skipped),
+            ("plugin_dead_letters", "Bad records kept as dead letters", |operator| {
+                operator.dead_lettered
+            }),
+            ("plugin_instances_started", "Instances started", |operator| {
+                operator.instances_started
+            }),
+            ("plugin_instances_dropped", "Instances dropped", |operator| {
+                operator.instances_dropped
+            }),
+            ("plugin_dropped_log_lines", "Log lines above the operator's limit", |operator| {
+                operator.log_lines_dropped
+            }),
+            (
+                "plugin_dropped_metric_updates",
+                "Updates of the plugin's own metrics that were left out",
+                |operator| operator.metric_updates_dropped,
+            ),
         ];
         for (name, help, read) in counters {
-            counter_family(
-                encoder,
-                name,
-                help,
-                self.operators().map(|(labels, operator)| (labels, read(operator))),
-            )?;
+            let rows = self.operators().map(|(labels, operator)| (labels, read(operator)));
+            counter_family(encoder, name, help, rows)?;
         }
-        let mut time = encoder.encode_descriptor(
-            "plugin_seconds",
-            "Time inside calls",
-            None,
-            MetricType::Counter,
-        )?;
-        for (labels, operator) in self.operators() {
-            ConstCounter::new(operator.time_ms / 1000.0).encode(time.encode_family(&labels)?)?;
+        type Time = fn(&OperatorProgress) -> f64;
+        let times: [(&str, &str, Time); 2] = [
+            ("plugin_seconds", "Time in the guest", |operator| operator.time_ms),
+            ("plugin_boundary_seconds", "Time to lower parameters and check results", |operator| {
+                operator.boundary_ms
+            }),
+        ];
+        for (name, help, read) in times {
+            let mut time = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (labels, operator) in self.operators() {
+                ConstCounter::new(read(operator) / 1000.0).encode(time.encode_family(&labels)?)?;
+            }
         }
-        Ok(())
+        let help = "The most memory that one instance had";
+        let rows =
+            self.operators().map(|(labels, operator)| (labels, gauge(operator.memory_bytes_high)));
+        gauge_family(encoder, "plugin_memory_high_bytes", help, rows)
     }
 
-    fn operators(&self) -> impl Iterator<Item = ([(&'static str, &str); 2], &OperatorProgress)> {
+    /// A series for each operator and the plugin that it ran.
+    fn operators(&self) -> impl Iterator<Item = ([(&'static str, &str); 3], &OperatorProgress)> {
         self.pipelines.iter().flat_map(|status| {
-            let operators = status.last_progress.iter().flat_map(|progress| &progress.operators);
-            operators.map(|operator| {
-                (
-                    [("pipeline", status.name.as_str()), ("operator", operator.name.as_str())],
-                    operator,
-                )
+            status.operators.iter().map(|operator| {
+                let labels = [
+                    ("pipeline", status.name.as_str()),
+                    ("operator", operator.name.as_str()),
+                    ("digest", operator.digest.as_str()),
+                ];
+                (labels, operator)
             })
         })
     }
@@ -288,6 +324,8 @@ fn gauge(value: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use tidemill_plugin::{Metric, MetricSample};
+
     use super::*;
 
     #[test]
@@ -302,8 +340,33 @@ mod tests {
             late_rows: 0,
             lag: 7,
             batch_ms: Default::default(),
+            operators: Vec::new(),
             last_progress: None,
         };
+        let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let sample =
+            |name: &str, labels, value| MetricSample { name: name.to_owned(), labels, value };
+        let of = |operator: &str, samples| OfOperator {
+            pipeline: "p".to_owned(),
+            operator: operator.to_owned(),
+            samples,
+        };
+        let custom = vec![
+            of(
+                "a",
+                vec![
+                    sample("depth", vec![], Metric::Gauge(0.5)),
+                    sample("seen", vec![label("port", "8\"0")], Metric::Counter(2)),
+                ],
+            ),
+            of(
+                "b",
+                vec![
+                    sample("depth", vec![], Metric::Counter(7)),
+                    sample("seen", vec![], Metric::Counter(3)),
+                ],
+            ),
+        ];
         let mut times = BatchTimes::default();
         times.add("p", 0.02);
         let counted = Counted {
@@ -311,6 +374,7 @@ mod tests {
             kafka: KafkaSnapshot { refusals_total: vec![("idle", 2)], ..KafkaSnapshot::default() },
             groups: GroupMetrics { groups: vec![("Stable", 2)], ..GroupMetrics::default() },
             pipelines: vec![status],
+            custom,
         };
         let text = encode(counted, &times);
         for line in [
@@ -322,9 +386,15 @@ mod tests {
             "tidemill_pipeline_lag_records{pipeline=\"p\"} 7",
             "tidemill_pipeline_batch_seconds_bucket{le=\"0.025\",pipeline=\"p\"} 1",
             "tidemill_pipeline_batch_seconds_bucket{le=\"+Inf\",pipeline=\"p\"} 1",
+            "tidemill_custom_depth{pipeline=\"p\",operator=\"a\"} 0.5",
+            "tidemill_custom_seen_total{pipeline=\"p\",operator=\"a\",port=\"8\\\"0\"} 2",
+            "tidemill_custom_seen_total{pipeline=\"p\",operator=\"b\"} 3",
             "# EOF",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
+        // A family has one kind: that of the operator which comes first.
+        assert!(!text.contains("custom_depth_total"), "{text}");
+        assert_eq!(text.matches("# TYPE tidemill_custom_seen ").count(), 1);
     }
 }

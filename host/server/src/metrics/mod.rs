@@ -5,7 +5,9 @@
 //! the moment of a request; nothing here is touched while records flow.
 
 mod batch_times;
+mod custom;
 mod encode;
 
 pub use batch_times::BatchTimes;
+pub use custom::OfOperator;
 pub use encode::{Counted, encode};
