@@ -222,6 +222,13 @@ impl Host {
         self.data.clone()
     }
 
+    /// The same for a host on a folder of its own, which goes on.
+    pub fn kill_and_keep(mut self) -> TempDir {
+        let folder = self.folder.take().unwrap();
+        self.kill();
+        folder
+    }
+
     /// SIGTERM, and its exit code and how long that took.
     pub fn terminate(mut self) -> (Option<i32>, Duration) {
         let started = now();

@@ -19,6 +19,8 @@ fn help_of_every_command() {
         &["plugin", "build"],
         &["pipeline"],
         &["pipeline", "status"],
+        &["pipeline", "dead-letters"],
+        &["pipeline", "dead-letters", "p", "retry"],
         &["log"],
         &["bench"],
         &["bench", "word-count"],

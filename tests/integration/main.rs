@@ -2,6 +2,10 @@
 
 mod harness;
 
+/// Plugins written by hand, as the tests of the sandbox have them.
+#[path = "../../host/plugin/tests/guests/mod.rs"]
+mod guests;
+
 mod help;
 mod commands;
 mod http;
@@ -9,6 +13,8 @@ mod groups;
 mod paths;
 mod bad_input;
 mod lifecycle;
+mod poison;
+mod guides;
 mod observability;
 mod exactly_once;
 mod demo;

@@ -29,7 +29,7 @@ fn metrics_count_what_happens() {
     assert_eq!(value("tidemill_pipeline_input_records_total{pipeline=\"words\"}"), 1.0);
     assert_eq!(value("tidemill_pipeline_output_records_total{pipeline=\"words\"}"), 2.0);
     assert!(value("tidemill_pipeline_batch_seconds_count{pipeline=\"words\"}") > 0.0);
-    assert!(value("tidemill_plugin_calls_total{pipeline=\"words\",operator=\"split\"}") > 0.0);
+    assert!(value("tidemill_plugin_calls_total{pipeline=\"words\",operator=\"split\",") > 0.0);
     assert!(request(&host, "GET", "/metrics", "", "").1.ends_with("# EOF\n"));
 }
 

@@ -7,6 +7,7 @@ use tidemill_plugin::{
     ConfigureError, Grants, Limits, Operator, Plugin, SettingValue, Settings, SettingsError, World,
 };
 
+use crate::causes::causes_of;
 use crate::spec::{OperatorSpec, ParamValue, PipelineSpec, Place, SpecError};
 
 /// Where plugins come from.
@@ -131,9 +132,7 @@ fn configure(
         let hint = error.hint();
         let (place, message) = match &error {
             ConfigureError::Settings { cause, .. } => (place_of(index, cause), cause.to_string()),
-            ConfigureError::Start { cause, .. } => {
-                (Place::Operator(index), format!("{error}: {cause}"))
-            }
+            ConfigureError::Start { .. } => (Place::Operator(index), causes_of(&error)),
             _ => (Place::Operator(index), error.to_string()),
         };
         SpecError::at(spec, &place, message, hint)

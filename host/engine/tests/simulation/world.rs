@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tidemill_engine::broker::{Broker, Embedded};
 use tidemill_engine::checkpoint::{CheckpointStore, Entry, Pointer, read_state};
 use tidemill_engine::clock::ManualClock;
+use tidemill_engine::dead_letters::{self, Query, Retried, RetryError, Selection};
 use tidemill_engine::graph::{PluginSource, PluginSourceError, compile};
 use tidemill_engine::pipeline::{Pipeline, Report, Surroundings, group_of};
 use tidemill_engine::pool::Pool;
@@ -23,6 +24,7 @@ use tidemill_log::{
 use tidemill_plugin::{Grants, Plugin, Runtime, RuntimeConfig};
 use uuid::Uuid;
 
+use crate::guests::marked;
 use crate::store::DiskStore;
 
 /// The time on every simulated machine, milliseconds since 1970-01-01 UTC.
@@ -66,14 +68,27 @@ impl PluginSource for ReadyPlugins {
         if let Some(plugin) = loaded.get(reference) {
             return Ok(Arc::clone(plugin));
         }
-        let ready = tidemill_plugins::ready().iter().find(|ready| ready.name == reference);
-        let ready = ready.ok_or_else(|| PluginSourceError {
+        let component = component(reference).ok_or_else(|| PluginSourceError {
             message: format!("there is no plugin `{reference}`"),
             hint: None,
         })?;
-        let plugin = RUNTIME.load(ready.component, grants).expect("a ready plugin loads");
+        let plugin = RUNTIME.load(&component, grants).expect("a plugin of the tests loads");
         loaded.insert(reference.to_owned(), Arc::clone(&plugin));
         Ok(plugin)
+    }
+}
+
+/// A ready plugin, or one that does what marks in its records say.
+fn component(reference: &str) -> Option<Vec<u8>> {
+    match reference {
+        "marked" => Some(marked::transform().build()),
+        "marked-mended" => Some(marked::mended().build()),
+        "marked-filter" => Some(marked::filter().build()),
+        "marked-count" => Some(marked::reducer().build()),
+        name => {
+            let ready = tidemill_plugins::ready().iter().find(|ready| ready.name == name);
+            ready.map(|ready| ready.component.to_vec())
+        }
     }
 }
 
@@ -121,12 +136,20 @@ impl World {
 
     /// Runs a pipeline until it ends; `workers` as in a pool.
     pub async fn run(&self, file: &str, workers: usize) -> PipelineState {
+        let report = self.run_reported(file, workers).await;
+        report.state()
+    }
+
+    /// The same, with all that it reported.
+    pub async fn run_reported(&self, file: &str, workers: usize) -> Arc<Report> {
         let spec = Arc::new(PipelineSpec::parse(file).unwrap_or_else(|error| panic!("{error}")));
         let plugins: Arc<dyn PluginSource> = Arc::new(ReadyPlugins);
         let graph = match compile(&spec, &BTreeMap::new(), &plugins, &*self.broker).await {
             Ok(graph) => graph,
             Err(error) if self.machine.disk.is_off() => {
-                return PipelineState::Failed { reason: error.to_string() };
+                let report = Report::new(spec.name.as_str());
+                report.set_state(PipelineState::Failed { reason: error.to_string() });
+                return Arc::new(report);
             }
             Err(error) => panic!("{error}"),
         };
@@ -147,7 +170,13 @@ impl World {
             clock,
         };
         Pipeline { spec, host, report: Arc::clone(&report), stop }.run(Arc::new(graph)).await;
-        report.state()
+        report
+    }
+
+    /// Sends every dead letter of a pipeline through its operator again.
+    pub async fn retry(&self, file: &str) -> Result<Retried, RetryError> {
+        let spec = PipelineSpec::parse(file).unwrap_or_else(|error| panic!("{error}"));
+        dead_letters::retry(&*self.broker, &spec, &Selection::Query(Query::default())).await
     }
 
     /// The committed rows of each partition of a topic.

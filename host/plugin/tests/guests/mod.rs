@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "no test file uses all of it")]
 
 mod image;
+pub mod marked;
 
 use std::path::Path;
 use std::sync::Arc;

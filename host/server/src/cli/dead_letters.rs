@@ -16,13 +16,10 @@ const REASON_CHARS_MAX: usize = 60;
 const HEX_BYTES: usize = 16;
 
 #[derive(Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  tidemill pipeline dead-letters orders\n  \
+#[command(after_help = "Examples:\n  tidemill pipeline dead-letters orders\n  \
                   tidemill pipeline dead-letters orders show 0-12\n  \
                   tidemill pipeline dead-letters orders retry --all\n  \
-                  tidemill pipeline dead-letters orders export --file letters.ndjson"
-)]
+                  tidemill pipeline dead-letters orders export --file letters.ndjson")]
 pub struct DeadLetterArgs {
     /// Name of the pipeline.
     pipeline: String,
@@ -58,7 +55,10 @@ enum DeadLetterCommand {
     )]
     Retry {
         /// These letters.
-        #[arg(conflicts_with_all = ["all", "operator", "reason"])]
+        #[arg(
+            required_unless_present_any = ["all", "operator", "reason"],
+            conflicts_with_all = ["all", "operator", "reason"]
+        )]
         ids: Vec<String>,
         /// All that were not retried yet.
         #[arg(long)]
