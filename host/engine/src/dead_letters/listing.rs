@@ -226,6 +226,17 @@ pub async fn show(
     spec: &PipelineSpec,
     id: &LetterId,
 ) -> Result<Listed, ListingError> {
+    let retried = retried_ids(broker, spec).await?;
+    find(broker, spec, id, &retried).await
+}
+
+/// One letter, with what is known of retries already.
+pub(super) async fn find(
+    broker: &dyn Broker,
+    spec: &PipelineSpec,
+    id: &LetterId,
+    retried: &HashSet<String>,
+) -> Result<Listed, ListingError> {
     let unknown = || ListingError::Unknown { pipeline: spec.name.to_string(), id: id.to_string() };
     if !topics_of(spec).iter().any(|topic| **topic == *id.at.topic) {
         return Err(unknown());
@@ -235,10 +246,9 @@ pub async fn show(
     if !(bounds.start..bounds.end).contains(&id.offset) {
         return Err(unknown());
     }
-    let retried = retried_ids(broker, spec).await?;
     let mut found = None;
     read(broker, &id.at, id.offset..id.offset + 1, |record| {
-        found = listed(&id.at, record, spec, &retried);
+        found = listed(&id.at, record, spec, retried);
         false
     })
     .await?;

@@ -128,9 +128,10 @@ async fn select(
             let mut ids: Vec<&LetterId> = ids.iter().collect();
             ids.sort();
             ids.dedup();
+            let retried = listing::retried_ids(broker, spec).await?;
             let mut before = 0;
             for id in ids {
-                let listed = listing::show(broker, spec, id).await?;
+                let listed = listing::find(broker, spec, id, &retried).await?;
                 if listed.retried { before += 1 } else { selected.push(listed) }
             }
             Ok((selected, before, false))

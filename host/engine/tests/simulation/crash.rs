@@ -204,9 +204,9 @@ async fn a_crash_while_letters_are_retried_doubles_none() {
     };
     let uncrashed = with_letters().await;
     let first = uncrashed.machine.disk.operations();
-    let retried = uncrashed.retry(&mended).await.expect("letters are retried");
+    let retried = uncrashed.retry(&mended, "checked").await.expect("letters are retried");
     assert_eq!((retried.retried, retried.before, retried.more), (12, 0, false));
-    assert_eq!(uncrashed.retry(&mended).await.expect("again").retried, 0);
+    assert_eq!(uncrashed.retry(&mended, "checked").await.expect("again").retried, 0);
     assert_eq!(uncrashed.run(&mended, 0).await, PipelineState::Finished);
     let last = uncrashed.machine.disk.operations();
     // The reducer cannot take those that trap: they are letters again, of its own.
@@ -216,12 +216,15 @@ async fn a_crash_while_letters_are_retried_doubles_none() {
     for operation in (first..last).step_by(3) {
         let world = with_letters().await;
         world.machine.disk.fail_at(operation, Fault::PowerLoss);
-        let _ = world.retry(&mended).await;
+        let _ = world.retry(&mended, "checked").await;
         world.run(&mended, 0).await;
         for seed in seeds().iter().take(2) {
             let recovered = world.recovered(seed.wrapping_mul(1_000_003) + operation).await;
             let shown = format!("stopped at operation {operation}, TIDEMILL_SEED={seed}");
-            recovered.retry(&mended).await.unwrap_or_else(|error| panic!("{shown}: {error}"));
+            recovered
+                .retry(&mended, "checked")
+                .await
+                .unwrap_or_else(|error| panic!("{shown}: {error}"));
             assert_eq!(recovered.run(&mended, 0).await, PipelineState::Finished, "{shown}");
             let words = recovered.rows("windows").concat().len();
             let again = recovered.rows("crash-dead-letters").concat().len();

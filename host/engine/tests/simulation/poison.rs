@@ -248,7 +248,7 @@ async fn a_letter_that_is_retried_in_vain_is_a_letter_again() {
     let text = file(&dead_lettering("marked"), 1_000);
     ran(&world, &text, 1).await;
     for attempt in 2..5 {
-        assert_eq!(world.retry(&text).await.unwrap().retried, 1);
+        assert_eq!(world.retry(&text, "last").await.unwrap().retried, 1);
         ran(&world, &text, 1).await;
         let letters = letters(&world);
         let (row, letter) = letters.last().unwrap();
@@ -258,8 +258,8 @@ async fn a_letter_that_is_retried_in_vain_is_a_letter_again() {
     }
     // With the fault mended it goes through, once.
     let mended = text.replace("'marked'", "'marked-mended'");
-    world.retry(&mended).await.unwrap();
+    world.retry(&mended, "last").await.unwrap();
     ran(&world, &mended, 1).await;
     assert_eq!(world.rows("out").concat().len(), 2);
-    assert_eq!(world.retry(&mended).await.unwrap().retried, 0);
+    assert_eq!(world.retry(&mended, "last").await.unwrap().retried, 0);
 }

@@ -173,10 +173,11 @@ impl World {
         report
     }
 
-    /// Sends every dead letter of a pipeline through its operator again.
-    pub async fn retry(&self, file: &str) -> Result<Retried, RetryError> {
+    /// Sends every dead letter of an operator through it again.
+    pub async fn retry(&self, file: &str, operator: &str) -> Result<Retried, RetryError> {
         let spec = PipelineSpec::parse(file).unwrap_or_else(|error| panic!("{error}"));
-        dead_letters::retry(&*self.broker, &spec, &Selection::Query(Query::default())).await
+        let query = Query { operator: Some(operator.to_owned()), ..Query::default() };
+        dead_letters::retry(&*self.broker, &spec, &Selection::Query(query)).await
     }
 
     /// The committed rows of each partition of a topic.
