@@ -1,5 +1,6 @@
 //! Dead letters of a pipeline: list, show, export, retry.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
@@ -17,7 +18,7 @@ use tidemill_engine::spec::PipelineSpec;
 use tokio::sync::mpsc;
 
 use super::body::read_all;
-use super::wire::{self, DeadLetter, DeadLetterPage, RetriedLetters, RetryRequest};
+use super::wire::{self, DeadLetter, DeadLetterPage, LetterHeader, RetriedLetters, RetryRequest};
 use super::{ApiError, DOCUMENT_BYTES_MAX, Name, Params, Ready};
 use crate::host::Host;
 
@@ -58,7 +59,7 @@ pub async fn list(
 pub async fn show(
     Ready(host): Ready,
     Path((pipeline, id)): Path<(String, String)>,
-) -> Result<Json<DeadLetter<'static>>, ApiError> {
+) -> Result<Json<DeadLetter>, ApiError> {
     let spec = spec_of(&host, &pipeline)?;
     let id = parse_id(&id, &spec)?;
     let listed = dead_letters::show(&*host.broker(), &spec, &id).await;
@@ -180,30 +181,25 @@ fn parse_id(text: &str, spec: &PipelineSpec) -> Result<LetterId, ApiError> {
     .map_err(|_| listing_error(&ListingError::Id { text: text.to_owned() }))
 }
 
-fn letter_json(listed: &Listed, value_bytes_max: usize) -> DeadLetter<'static> {
+fn letter_json(listed: &Listed, value_bytes_max: usize) -> DeadLetter {
     let value = listed.value.as_deref();
     let cut = value.is_some_and(|value| value.len() > value_bytes_max);
     let shown = value.map(|value| &value[..preview_end(value, value_bytes_max)]);
-    let owned = |(text, encoding): (Option<std::borrow::Cow<'_, str>>, _)| {
-        (text.map(|text| text.into_owned().into()), encoding)
-    };
-    let (key, key_encoding) = owned(wire::encode(listed.key.as_deref()));
-    let (value, value_encoding) = owned(wire::encode(shown));
-    let headers = super::headers::decode(&listed.headers).into_iter();
+    let (key, key_encoding) = wire::encode(listed.key.as_deref());
+    let (value, value_encoding) = wire::encode(shown);
+    let whole = value_bytes_max == usize::MAX;
+    let headers = super::headers::decode(&listed.headers).into_iter().filter(|_| whole);
     DeadLetter {
         id: listed.id.to_string(),
         retried: listed.retried,
         letter: listed.letter.clone(),
         timestamp: listed.timestamp_ms,
-        key,
+        key: key.map(Cow::into_owned),
         key_encoding,
-        value,
+        value: value.map(Cow::into_owned),
         value_encoding,
         value_cut: cut,
-        headers: headers
-            .filter(|_| value_bytes_max == usize::MAX)
-            .map(wire::owned_header)
-            .collect(),
+        headers: headers.map(LetterHeader::from).collect(),
     }
 }
 

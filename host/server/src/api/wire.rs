@@ -181,15 +181,6 @@ pub fn encode(bytes: Option<&[u8]>) -> (Option<Cow<'_, str>>, Option<Encoding>) 
     }
 }
 
-/// A header that outlives the record.
-pub fn owned_header(header: WireHeader<'_>) -> WireHeader<'static> {
-    WireHeader {
-        name: header.name.into_owned().into(),
-        value: header.value.map(|value| value.into_owned().into()),
-        value_encoding: header.value_encoding,
-    }
-}
-
 /// The bytes that [`encode`] was given.
 pub fn decode<'a>(
     text: &'a Option<Cow<'a, str>>,
@@ -240,7 +231,7 @@ pub struct ProducedRange {
 /// A dead letter: why it is one, and the record.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct DeadLetter<'a> {
+pub struct DeadLetter {
     /// `TOPIC-PARTITION-OFFSET`.
     pub id: String,
     /// Whether it was sent through its operator again.
@@ -250,11 +241,11 @@ pub struct DeadLetter<'a> {
     /// The record's own.
     pub timestamp: i64,
     #[serde(default)]
-    pub key: Option<Cow<'a, str>>,
+    pub key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_encoding: Option<Encoding>,
     #[serde(default)]
-    pub value: Option<Cow<'a, str>>,
+    pub value: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_encoding: Option<Encoding>,
     /// There is more of the value than this.
@@ -262,13 +253,34 @@ pub struct DeadLetter<'a> {
     pub value_cut: bool,
     /// All of them; left out in lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub headers: Vec<WireHeader<'a>>,
+    pub headers: Vec<LetterHeader>,
+}
+
+/// A header that outlives its record.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LetterHeader {
+    pub name: String,
+    #[serde(default)]
+    pub value: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_encoding: Option<Encoding>,
+}
+
+impl From<WireHeader<'_>> for LetterHeader {
+    fn from(header: WireHeader<'_>) -> LetterHeader {
+        LetterHeader {
+            name: header.name.into_owned(),
+            value: header.value.map(Cow::into_owned),
+            value_encoding: header.value_encoding,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetterPage {
-    pub letters: Vec<DeadLetter<'static>>,
+    pub letters: Vec<DeadLetter>,
     /// Absent: there are no more. Otherwise the next page is behind this letter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,

@@ -116,7 +116,7 @@ pub async fn run(client: &Client, args: DeadLetterArgs, output: Output) -> Resul
             output.print(&page, |page| page_text(page, &args.pipeline))
         }
         DeadLetterCommand::Show { id } => {
-            let letter: DeadLetter<'static> = client.get_json(&client.below(&path, &id)).await?;
+            let letter: DeadLetter = client.get_json(&client.below(&path, &id)).await?;
             output.print(&letter, letter_text)
         }
         DeadLetterCommand::Retry { ids, all, operator, reason } => {
@@ -197,7 +197,7 @@ fn page_text(page: &DeadLetterPage, pipeline: &str) -> String {
     text
 }
 
-fn source_text(entry: &DeadLetter<'_>) -> String {
+fn source_text(entry: &DeadLetter) -> String {
     let source = entry.letter.source.as_ref();
     source.map_or_else(
         || "-".to_owned(),
@@ -213,7 +213,7 @@ fn cut(reason: &str) -> String {
     line.chars().take(REASON_CHARS_MAX).chain(['…']).collect()
 }
 
-fn letter_text(entry: &DeadLetter<'_>) -> String {
+fn letter_text(entry: &DeadLetter) -> String {
     let letter = &entry.letter;
     let mut text = format!(
         "dead letter {}, attempt {}{}\noperator: {} ({}@{}, {})\nbatch: {} at {}\nsource: {}\n{}: {}",
@@ -235,26 +235,26 @@ fn letter_text(entry: &DeadLetter<'_>) -> String {
     }
     text.push_str("\nheaders:");
     for header in entry.headers.iter().filter(|header| !header.name.starts_with("dead-letter.")) {
-        let value = bytes_text(&header.value, header.value_encoding);
+        let value = bytes_text(header.value.as_deref(), header.value_encoding);
         text.push_str(&format!("\n  {}: {value}", header.name));
     }
     text.push_str(&format!("\ntimestamp: {}", entry.timestamp));
-    text.push_str(&format!("\nkey: {}", bytes_text(&entry.key, entry.key_encoding)));
-    text.push_str(&format!("\nvalue: {}", bytes_text(&entry.value, entry.value_encoding)));
+    text.push_str(&format!("\nkey: {}", bytes_text(entry.key.as_deref(), entry.key_encoding)));
+    text.push_str(&format!(
+        "\nvalue: {}",
+        bytes_text(entry.value.as_deref(), entry.value_encoding)
+    ));
     text
 }
 
 /// Text as it is, other bytes in hexadecimal.
-fn bytes_text(
-    text: &Option<std::borrow::Cow<'_, str>>,
-    encoding: Option<wire::Encoding>,
-) -> String {
+fn bytes_text(text: Option<&str>, encoding: Option<wire::Encoding>) -> String {
     match (text, encoding) {
         (None, _) => "(none)".to_owned(),
-        (Some(text), None) => text.to_string(),
-        (Some(text), Some(_)) => match wire::decode(&Some(text.as_ref().into()), encoding) {
+        (Some(text), None) => text.to_owned(),
+        (Some(text), Some(_)) => match wire::decode(&Some(text.into()), encoding) {
             Ok(Some(bytes)) => hex(&bytes),
-            _ => text.to_string(),
+            _ => text.to_owned(),
         },
     }
 }
@@ -279,10 +279,10 @@ mod tests {
 
     #[test]
     fn bytes_are_shown_as_text_or_hexadecimal() {
-        assert_eq!(bytes_text(&None, None), "(none)");
-        assert_eq!(bytes_text(&Some("ü".into()), None), "ü");
+        assert_eq!(bytes_text(None, None), "(none)");
+        assert_eq!(bytes_text(Some("ü"), None), "ü");
         let (text, encoding) = wire::encode(Some(&[0xff, 0x00, 0x1a]));
-        assert_eq!(bytes_text(&text, encoding), "\n  ff 00 1a");
+        assert_eq!(bytes_text(text.as_deref(), encoding), "\n  ff 00 1a");
         assert_eq!(hex(&[7; 17]).lines().count(), 3);
     }
 
