@@ -91,6 +91,7 @@ fn failed(name: &str, reason: &str) -> PipelineStatus {
         late_rows: 0,
         lag: 0,
         batch_ms: BTreeMap::new(),
+        operators: Vec::new(),
         last_progress: None,
     }
 }
