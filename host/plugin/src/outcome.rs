@@ -72,7 +72,7 @@ pub struct Outcome {
 impl OutcomeRef<'_> {
     /// A copy out of the guest's memory.
     #[must_use]
-    pub fn to_owned(&self) -> Outcome {
+    pub fn copy_out(&self) -> Outcome {
         let column = |column: ColumnRef<'_>| {
             let mut copy = Column::new();
             copy.extend(column);

@@ -270,7 +270,7 @@ impl<'g> Chain<'g> {
         let mut handed_on = false;
         let called = match node.kind {
             Kind::Transform if waits => {
-                let outcome = node.operator.transform(&context, records, |out| out.to_owned());
+                let outcome = node.operator.transform(&context, records, |out| out.copy_out());
                 outcome.map(|out| self.forward(index, records, &out.as_ref()?, origin))
             }
             Kind::Transform => node.operator.transform(&context, records, |outcome| {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use tidemill_log::{BatchError, Batches};
+use tidemill_log::{BatchError, Batches, RecordReader};
 
 use super::letter::Letter;
 use super::{retries_topic, topics_of};
@@ -308,11 +308,13 @@ async fn read(
 ) -> Result<(), ListingError> {
     let damaged = |source| ListingError::Damaged { at: at.clone(), source };
     let mut from = offsets.start;
+    let mut reader = RecordReader::default();
     while from < offsets.end {
         let fetched = broker.fetch(at, from, offsets.end, FETCH_BYTES).await?;
         for bytes in &fetched.batches {
             for batch in Batches::new(bytes) {
-                for record in batch.map_err(damaged)?.records().map_err(damaged)? {
+                let batch = batch.map_err(damaged)?;
+                for record in reader.records(&batch).map_err(damaged)? {
                     let record = record.map_err(damaged)?;
                     let wanted = (from..offsets.end).contains(&record.offset.get());
                     if wanted && !take(&record) {

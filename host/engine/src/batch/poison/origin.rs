@@ -96,8 +96,8 @@ fn source_of(counts: &[u32], index: usize) -> usize {
 
 /// The index of the set bit that has `index` set ones before it.
 fn kept(bitmap: &[u8], index: usize) -> usize {
-    let set = (0..bitmap.len() * 8).filter(|at| bit(bitmap, *at));
-    set.skip(index).next().unwrap_or(usize::MAX)
+    let mut set = (0..bitmap.len() * 8).filter(|at| bit(bitmap, *at));
+    set.nth(index).unwrap_or(usize::MAX)
 }
 
 /// Where the records of a task are stored; found out when it is first asked for.
