@@ -136,7 +136,7 @@ fn plugins_are_listed_pushed_and_inspected() {
     host.run(&["plugin", "push", file]).fails(1, &["because"]);
     host.run(&["plugin", "push", "no-such-file.wasm"]).fails(1, &["no-such-file.wasm"]);
     host.run(&["plugin", "build", host.data().to_str().unwrap()])
-        .fails(1, &["there is no Cargo.toml", "hint"]);
+        .fails(1, &["holds no project", "hint"]);
 }
 
 #[test]

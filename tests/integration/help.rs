@@ -5,7 +5,7 @@ use crate::harness::run;
 /// Every `--help`, as a person reads it.
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 17] = [
         &[],
         &["serve"],
         &["demo"],
@@ -16,6 +16,7 @@ fn help_of_every_command() {
         &["group"],
         &["group", "reset"],
         &["plugin"],
+        &["plugin", "new"],
         &["plugin", "build"],
         &["pipeline"],
         &["pipeline", "status"],

@@ -2,7 +2,7 @@
 //!
 //! Folders in the order in which a record meets them: `cli` (what a person types), `config`, `host`
 //! (log, plugins and engine opened together), `api` (HTTP in front of them), `metrics`, `serve` (the
-//! order of start and stop), then `demo` and `bench`, which use all of it as any user would.
+//! order of start and stop), `project` (plugin projects, without a host), then `demo` and `bench`, which use all of it as any user would.
 //!
 //! **Exit codes: 0 done, 1 failed, 2 not understood (arguments or configuration).**
 
@@ -16,6 +16,7 @@ mod demo;
 mod host;
 mod lines;
 mod metrics;
+mod project;
 mod serve;
 mod zipf;
 

@@ -8,9 +8,11 @@ mod append;
 mod boundary;
 mod corpus;
 mod latency;
+mod plugin;
 mod scratch;
 mod word_count;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -41,6 +43,11 @@ enum BenchCommand {
     /// Call plugins over columns, beside the same code run natively.
     #[command(after_help = "Example:\n  tidemill bench boundary")]
     Boundary(boundary::BoundaryArgs),
+    /// Call any components over columns, beside each other.
+    #[command(
+        after_help = "Example:\n  tidemill bench plugin mine-0.1.wasm mine-0.2.wasm --param length_min=7"
+    )]
+    Plugin(plugin::PluginArgs),
     /// Append with 64 producers at once, beside one.
     #[command(after_help = "Example:\n  tidemill bench append --seconds 5")]
     Append(append::AppendArgs),
@@ -78,6 +85,8 @@ pub enum BenchError {
     Configure(#[from] ConfigureError),
     #[error(transparent)]
     Call(#[from] CallError),
+    #[error("read `{}`", path.display())]
+    Component { path: PathBuf, source: std::io::Error },
     #[error("{what}")]
     Wrong { what: String },
     #[error("the pipeline did not finish within {} s", within.as_secs())]
@@ -109,6 +118,7 @@ pub fn run(args: BenchArgs, output: Output) -> Result<(), Failure> {
                 print(output, &word_count::run(&args).await?, word_count::Figures::text)
             }
             BenchCommand::Boundary(args) => print(output, &boundary::run(&args)?, boundary::text),
+            BenchCommand::Plugin(args) => print(output, &plugin::run(&args)?, plugin::text),
             BenchCommand::Append(args) => {
                 print(output, &append::run(&args).await?, append::Figures::text)
             }

@@ -11,6 +11,7 @@ use crate::bench::BenchError;
 use crate::client::ClientError;
 use crate::config::ConfigError;
 use crate::demo::DemoError;
+use crate::project::ProjectError;
 use crate::serve::ServeError;
 
 /// What a command failed of.
@@ -42,8 +43,8 @@ pub enum Failure {
     Pipeline { path: PathBuf, problem: String },
     #[error("`{path}` is no plugin that can be loaded", path = path.display())]
     Component { path: PathBuf, hint: Option<String>, source: Box<dyn Error + Send + Sync> },
-    #[error("build the plugin in `{path}`: {problem}", path = path.display())]
-    Build { path: PathBuf, problem: String, hint: String },
+    #[error(transparent)]
+    Project(#[from] ProjectError),
     #[error("open the log in `{path}`", path = path.display())]
     Log { path: PathBuf, hint: Option<String>, source: Box<dyn Error + Send + Sync> },
     #[error("the log is damaged in {damages} place(s)")]
@@ -61,9 +62,8 @@ impl Failure {
             Failure::Demo(error) => error.hint(),
             Failure::Bench(error) => error.hint(),
             Failure::Component { hint, .. } | Failure::Log { hint, .. } => hint.clone(),
-            Failure::Build { hint, .. } | Failure::PipelineFailed { hint, .. } => {
-                Some(hint.clone())
-            }
+            Failure::Project(error) => error.hint(),
+            Failure::PipelineFailed { hint, .. } => Some(hint.clone()),
             Failure::Damaged { .. } => Some(
                 "nothing was changed; restore the named files from a backup, or delete the topic"
                     .to_owned(),

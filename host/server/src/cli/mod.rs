@@ -13,7 +13,7 @@ mod log;
 mod output;
 mod pipeline;
 mod plugin;
-mod plugin_build;
+mod plugin_project;
 mod produce;
 mod topic;
 mod watch;
@@ -66,7 +66,7 @@ enum Command {
     Consume(consume::ConsumeArgs),
     /// List, describe, reset and delete consumer groups.
     Group(group::GroupArgs),
-    /// Build, inspect, push and list plugins.
+    /// Start, build, inspect, push and list plugins.
     Plugin(plugin::PluginArgs),
     /// Apply, watch and control pipelines.
     Pipeline(pipeline::PipelineArgs),

@@ -1,18 +1,18 @@
-//! `tidemill plugin`: build, inspect, push, list.
+//! `tidemill plugin`: new, build, inspect, push, list.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
 
-use super::plugin_build::build;
+use super::plugin_project::{BuildArgs, NewArgs, build, new};
 use super::{Connection, Failure, Output, table};
 use crate::api::wire::{PluginDescription, PluginList, PluginSummary};
 use crate::host::plugins;
 
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  tidemill plugin build my-plugin && tidemill plugin push my-plugin/target/wasm32-wasip2/release/my_plugin.wasm"
+    after_help = "Examples:\n  tidemill plugin new my-plugin --lang python --world transform\n  tidemill plugin build my-plugin\n  tidemill plugin push my-plugin/build/my-plugin.wasm"
 )]
 pub struct PluginArgs {
     #[command(flatten)]
@@ -23,12 +23,16 @@ pub struct PluginArgs {
 
 #[derive(Subcommand)]
 enum PluginCommand {
-    /// Build a plugin written in Rust, and say where the component is.
-    #[command(after_help = "Example:\n  tidemill plugin build plugins/upper-case")]
-    Build {
-        /// Folder with the plugin's Cargo.toml.
-        dir: PathBuf,
-    },
+    /// Start a project that builds and has a test.
+    #[command(
+        after_help = "Examples:\n  tidemill plugin new long-words --lang rust --world transform\n  tidemill plugin new --list"
+    )]
+    New(NewArgs),
+    /// Build the component of a project with its language's own tools, and say where it is.
+    #[command(
+        after_help = "Examples:\n  tidemill plugin build\n  tidemill plugin build plugins/upper-case"
+    )]
+    Build(BuildArgs),
     /// Load a component as a host would, and show what it is. Needs no host.
     #[command(after_help = "Example:\n  tidemill plugin inspect my_plugin.wasm")]
     Inspect {
@@ -48,13 +52,8 @@ enum PluginCommand {
 
 pub async fn run(args: PluginArgs, output: Output) -> Result<(), Failure> {
     match args.command {
-        PluginCommand::Build { dir } => {
-            let built = build(&dir)?;
-            output.print(&serde_json::json!({ "component": built }), |_| {
-                let shown = built.display();
-                format!("{shown}\nnext: tidemill plugin push {shown}")
-            })
-        }
+        PluginCommand::New(args) => new(&args, output),
+        PluginCommand::Build(args) => build(&args, output),
         PluginCommand::Inspect { file } => {
             let described =
                 plugins::inspect(&read(&file)?).map_err(|error| component_failure(&file, error))?;
