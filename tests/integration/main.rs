@@ -1,6 +1,7 @@
 //! The real binary, from outside: processes, signals, HTTP, files. Nothing of its insides is used.
 
 mod harness;
+mod tools;
 
 /// Plugins written by hand, as the tests of the sandbox have them.
 #[path = "../../host/plugin/tests/guests/mod.rs"]
@@ -14,9 +15,13 @@ mod paths;
 mod bad_input;
 mod lifecycle;
 mod poison;
+mod guide_to_limits;
 mod guides;
 mod observability;
 mod exactly_once;
 mod demo;
 mod bench;
 mod s3;
+mod projects;
+mod guide_to_limits;
+mod guides;

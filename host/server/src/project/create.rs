@@ -47,10 +47,8 @@ pub fn create(
 }
 
 fn refuse_used(dir: &Path) -> Result<(), ProjectError> {
-    match fs::read_dir(dir) {
-        Ok(mut entries) if entries.next().is_some() => {
-            Err(ProjectError::NotEmpty { path: dir.to_owned() })
-        }
+    match fs::read_dir(dir).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => Err(ProjectError::NotEmpty { path: dir.to_owned() }),
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(file_error("open the folder", dir)(error))
         }

@@ -24,9 +24,9 @@ pub fn build(dir: &Path, language: Language) -> Result<PathBuf, ProjectError> {
     let build = BuildFolder::make(dir)?;
     contract::write(&build.join("wit"), &manifest)?;
     let module = if language == Language::Ts {
-        let hint = "the compiler's messages are above; tsconfig.json has to write src/plugin.ts to build/js/plugin.js";
+        let hint = "the compiler's messages are above; tsconfig.json has to write src/plugin.ts to build/js/src/plugin.js";
         Tool::new(of_project("tsc"), dir, TOOLS).hint(hint).run()?;
-        "./js/plugin.js"
+        "./js/src/plugin.js"
     } else {
         "../src/plugin.js"
     };
@@ -74,17 +74,20 @@ impl Package {
 fn entry(module: &str, package: &Package, manifest: &Manifest) -> String {
     let (name, version) = (serde_json::json!(package.name), serde_json::json!(package.version));
     let mut entry = String::new();
+    let mut granted = Vec::new();
     for grant in &manifest.grants {
         let interface = grant.interface();
-        entry += &format!(
-            "import {interface} from \"tidemill:plugin/{interface}@0.1.0\";\nglobalThis.__tidemill_{interface} = {interface};\n"
-        );
+        entry += &format!("import {interface} from \"tidemill:plugin/{interface}@0.1.0\";\n");
+        granted.push(interface);
     }
     let world = manifest.world.name();
     entry += &format!(
-        "import plugin from \"{module}\";\nimport {{ {world} as bind }} from \"@tidemill/sdk/component\";\n\
+        "import plugin from \"{module}\";\n\
+         import {{ bindGrants, {world} as bind }} from \"@tidemill/sdk/component\";\n\
+         bindGrants({{ {} }});\n\
          const bound = bind(plugin, {{ name: {name}, version: {version} }});\n\
-         export const definition = bound.definition;\n"
+         export const definition = bound.definition;\n",
+        granted.join(", ")
     );
     let interface = manifest.world.interface();
     entry + &format!("export const {interface} = bound.{interface};\n")

@@ -8,7 +8,7 @@ use super::super::manifest::Manifest;
 use super::BuildFolder;
 use super::tool::{Tool, find};
 
-const TOOLS: &str = "python3 -m venv .venv && .venv/bin/pip install componentize-py==0.25.1 pytest";
+const TOOLS: &str = "python3 -m venv .venv && .venv/bin/pip install -r requirements-dev.txt";
 /// Where a project's own tools and packages are.
 const VENV: &str = ".venv";
 
