@@ -115,7 +115,9 @@ fn steps(page: &str) -> Vec<Step> {
         let path = before.strip_prefix('`').and_then(|line| line.strip_suffix("`:"));
         match (kind, path) {
             ("sh", _) => steps.push(Step::Run(content)),
-            ("text", _) if matches!(steps.last(), Some(Step::Run(_))) => steps.push(Step::Expect(content)),
+            ("text", _) if matches!(steps.last(), Some(Step::Run(_))) => {
+                steps.push(Step::Expect(content))
+            }
             (_, Some(path)) => steps.push(Step::Write { path: path.to_owned(), content }),
             _ => {}
         }
@@ -131,7 +133,10 @@ fn script(steps: &[Step]) -> String {
         let _ = match step {
             Step::Run(commands) => {
                 let shown = commands.replace('\'', "'\\''");
-                writeln!(script, "printf '%s' '$ {shown}' >&2\n{{\n{commands}}} >\"$PRINTED/{number}\"")
+                writeln!(
+                    script,
+                    "printf '%s' '$ {shown}' >&2\n{{\n{commands}}} >\"$PRINTED/{number}\""
+                )
             }
             Step::Write { path, content } => writeln!(
                 script,

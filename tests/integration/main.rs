@@ -23,5 +23,3 @@ mod demo;
 mod bench;
 mod s3;
 mod projects;
-mod guide_to_limits;
-mod guides;

@@ -16,9 +16,21 @@ struct Chain {
 }
 
 const CHAINS: [Chain; 4] = [
-    Chain { language: "rust", tools: &["cargo", "rust:wasm32-wasip2"], tests: "cargo test --quiet" },
-    Chain { language: "js", tools: &["npm"], tests: "npm install --no-audit --no-fund && npm test" },
-    Chain { language: "ts", tools: &["npm"], tests: "npm install --no-audit --no-fund && npm test" },
+    Chain {
+        language: "rust",
+        tools: &["cargo", "rust:wasm32-wasip2"],
+        tests: "cargo test --quiet",
+    },
+    Chain {
+        language: "js",
+        tools: &["npm"],
+        tests: "npm install --no-audit --no-fund && npm test",
+    },
+    Chain {
+        language: "ts",
+        tools: &["npm"],
+        tests: "npm install --no-audit --no-fund && npm test",
+    },
     Chain { language: "python", tools: &["componentize-py", "pytest"], tests: "pytest --quiet" },
 ];
 
@@ -88,7 +100,8 @@ fn what_cannot_be_started_says_why() {
     std::fs::write(dir.path().join("file"), "").unwrap();
     run(&["plugin", "new", "mine", "--lang", "rust", "--path", path])
         .fails(1, &["is not empty", "hint: name an empty folder"]);
-    run(&["plugin", "new", "Mine", "--lang", "rust"]).fails(2, &["lower case, words joined by `-`"]);
+    run(&["plugin", "new", "Mine", "--lang", "rust"])
+        .fails(2, &["lower case, words joined by `-`"]);
     run(&["plugin", "new", "async", "--lang", "rust"]).fails(2, &["`my-async`"]);
     run(&["plugin", "new", "mine", "--lang", "cobol"]).fails(2, &["possible values", "python"]);
     run(&["plugin", "new", "mine"]).fails(2, &["--lang"]);
@@ -107,7 +120,8 @@ fn every_world(language: &str) {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start();
     let listed = run(&["-o", "json", "plugin", "new", "--list"]).json();
-    let found = listed.as_array().unwrap().iter().find(|found| found["language"] == language).unwrap();
+    let found =
+        listed.as_array().unwrap().iter().find(|found| found["language"] == language).unwrap();
     for world in found["worlds"].as_array().unwrap() {
         let expected = EXPECTED.iter().find(|expected| expected.world == world).unwrap();
         one_project(chain, expected, &host, folder.path());
@@ -124,7 +138,11 @@ fn one_project(chain: &Chain, expected: &Expected, host: &Host, folder: &Path) {
     shell(chain.tests, &project, folder);
 
     let mut build = crate::harness::command(&["-o", "json", "plugin", "build", dir]);
-    let built = build.env("PATH", tools::path()).env("CARGO_TARGET_DIR", folder.join("target")).output().unwrap();
+    let built = build
+        .env("PATH", tools::path())
+        .env("CARGO_TARGET_DIR", folder.join("target"))
+        .output()
+        .unwrap();
     let messages = String::from_utf8_lossy(&built.stderr);
     assert!(built.status.success(), "{name}: {messages}");
     let built: serde_json::Value = serde_json::from_slice(&built.stdout).unwrap();
@@ -150,10 +168,19 @@ fn shell(script: &str, project: &Path, folder: &Path) {
         .output()
         .unwrap();
     let told = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{}: {script}\n{}", project.display(), String::from_utf8_lossy(&told));
+    assert!(
+        output.status.success(),
+        "{}: {script}\n{}",
+        project.display(),
+        String::from_utf8_lossy(&told)
+    );
 }
 
-fn records_through(host: &Host, name: &str, expected: &Expected) -> Vec<(&'static str, &'static str)> {
+fn records_through(
+    host: &Host,
+    name: &str,
+    expected: &Expected,
+) -> Vec<(&'static str, &'static str)> {
     let (input, output) = (format!("{name}-in"), format!("{name}-out"));
     host.run(&["topic", "create", &input]).ok();
     host.run_with(&["produce", &input, "--key-separator", ":"], expected.input.as_bytes()).ok();

@@ -26,14 +26,18 @@ pub fn are_there(what: &str, tools: &[&str]) -> bool {
     }
     // Not captured by the test runner: whoever reads the run's end should see it.
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "SKIPPED {what}: {missing:?} missing; `.ci/tools` installs them");
+    let _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED {what}: {missing:?} missing; `.ci/tools` installs them"
+    );
     false
 }
 
 /// A name is an executable on `PATH`; `rust:TARGET` is a target of Rust.
 fn runs(tool: &str) -> bool {
     if let Some(target) = tool.strip_prefix("rust:") {
-        let output = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
+        let output =
+            Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
         return output.is_ok_and(|output| {
             let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
             output.status.success() && Path::new(&folder).is_dir()

@@ -23,7 +23,7 @@ pub struct NewArgs {
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
     /// Show the languages, what can be written in each, and what they need.
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with_all = ["name", "lang", "path"])]
     list: bool,
 }
 

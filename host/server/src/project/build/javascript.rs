@@ -25,14 +25,14 @@ pub fn build(dir: &Path, language: Language) -> Result<PathBuf, ProjectError> {
     contract::write(&build.join("wit"), &manifest)?;
     let module = if language == Language::Ts {
         let hint = "the compiler's messages are above; tsconfig.json has to write src/plugin.ts to build/js/src/plugin.js";
-        Tool::new(of_project("tsc"), dir, TOOLS).hint(hint).run()?;
+        Tool::new(of_project(dir, "tsc"), dir, TOOLS).hint(hint).run()?;
         "./js/src/plugin.js"
     } else {
         "../src/plugin.js"
     };
     build.write("entry.js", &entry(module, &package, &manifest))?;
     let component = build.join(&format!("{}.wasm", package.name));
-    Tool::new(of_project("componentize-qjs"), dir, TOOLS)
+    Tool::new(of_project(dir, "componentize-qjs"), dir, TOOLS)
         .with(|tool| {
             tool.args(["--sync", "--stub-wasi", "--wit", "build/wit", "--world", contract::WORLD])
                 .args(["--module-root", ".", "--js", "build/entry.js", "--output"])
@@ -42,9 +42,8 @@ pub fn build(dir: &Path, language: Language) -> Result<PathBuf, ProjectError> {
     Ok(component)
 }
 
-/// From the project's folder, where tools run.
-fn of_project(tool: &str) -> PathBuf {
-    Path::new("./node_modules/.bin").join(tool)
+fn of_project(dir: &Path, tool: &str) -> PathBuf {
+    dir.join("node_modules/.bin").join(tool)
 }
 
 /// What a plugin takes from its package.

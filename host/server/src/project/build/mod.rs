@@ -30,6 +30,8 @@ pub struct Built {
 pub fn build(dir: &Path) -> Result<Built, ProjectError> {
     let language =
         Language::detect(dir).ok_or_else(|| ProjectError::NoProject { path: dir.to_owned() })?;
+    // Tools run in the project's folder: what is found below it has to be found from there as well.
+    let dir = &std::path::absolute(dir).map_err(file_error("find", dir))?;
     let component = match language {
         Language::Rust => rust::build(dir),
         Language::Js | Language::Ts => javascript::build(dir, language),

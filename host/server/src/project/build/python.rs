@@ -20,8 +20,6 @@ pub fn build(dir: &Path) -> Result<PathBuf, ProjectError> {
     let glue = build.join("glue");
     std::fs::create_dir_all(&glue).map_err(file_error("make the folder", &glue))?;
     build.write("glue/tidemill_entry.py", &entry(&project, &manifest))?;
-    // Tools run in the project's folder; what is found below it has to be found from there.
-    let dir = &std::path::absolute(dir).map_err(file_error("find", dir))?;
     let tool = find("componentize-py", &dir.join(VENV).join("bin")).ok_or_else(|| {
         ProjectError::ToolMissing { tool: "componentize-py".to_owned(), install: TOOLS.to_owned() }
     })?;

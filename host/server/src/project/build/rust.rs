@@ -1,7 +1,6 @@
 //! Rust: cargo does it all.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use super::super::error::ProjectError;
 use super::tool::Tool;
@@ -30,8 +29,7 @@ pub fn build(dir: &Path) -> Result<PathBuf, ProjectError> {
                 .envs(ENVIRONMENT)
                 // Flags meant for the machine itself would win over those of the target.
                 .env_remove("RUSTFLAGS")
-                .env_remove("CARGO_ENCODED_RUSTFLAGS")
-                .stdout(Stdio::piped());
+                .env_remove("CARGO_ENCODED_RUSTFLAGS");
         })
         .output()?;
     component_of(&String::from_utf8_lossy(&messages)).ok_or(ProjectError::NoComponent {

@@ -45,22 +45,21 @@ impl Tool {
     /// Runs it to its end; what it prints goes to stderr.
     pub fn run(mut self) -> Result<(), ProjectError> {
         // A tool's stdout is no result of ours. Where stderr cannot be shared, its words are lost, not its work.
-        let stdout = std::io::stderr()
-            .as_fd()
-            .try_clone_to_owned()
-            .map_or_else(|_| Stdio::null(), Stdio::from);
-        self.command.stdout(stdout);
-        self.output().map(drop)
+        let stderr = std::io::stderr().as_fd().try_clone_to_owned();
+        self.command.stdout(stderr.map_or_else(|_| Stdio::null(), Stdio::from));
+        self.finish().map(drop)
     }
 
     /// Runs it to its end and gives what it prints to stdout.
     pub fn output(mut self) -> Result<Vec<u8>, ProjectError> {
-        let child = self
-            .command
-            .stderr(Stdio::inherit())
-            .spawn()
-            .map_err(|source| self.not_started(source))?;
-        let ran = child.wait_with_output().map_err(|source| self.not_started(source))?;
+        self.command.stdout(Stdio::piped());
+        self.finish()
+    }
+
+    fn finish(mut self) -> Result<Vec<u8>, ProjectError> {
+        let child = self.command.stderr(Stdio::inherit()).spawn();
+        let ran = child.and_then(std::process::Child::wait_with_output);
+        let ran = ran.map_err(|source| self.not_started(source))?;
         if ran.status.success() {
             return Ok(ran.stdout);
         }
