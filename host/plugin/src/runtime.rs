@@ -178,12 +178,13 @@ fn engine_config(config: &RuntimeConfig) -> Config {
     engine.cranelift_opt_level(OptLevel::Speed);
     // The same batch gives the same bytes, on every machine.
     engine.cranelift_nan_canonicalization(true);
+    // Several memories stay on: wasmtime's own adapters between the parts of a composed component, such as those that
+    // the tools of JavaScript make, see two. The pool refuses a module that defines more than one.
     for feature in [
         WasmFeatures::RELAXED_SIMD,
         WasmFeatures::THREADS,
         WasmFeatures::SHARED_EVERYTHING_THREADS,
         WasmFeatures::MEMORY64,
-        WasmFeatures::MULTI_MEMORY,
         WasmFeatures::TAIL_CALL,
         WasmFeatures::EXCEPTIONS,
         WasmFeatures::GC,
