@@ -10,16 +10,20 @@ export function emptyColumn() {
   return { data: new Uint8Array(0), offsets: [], validity: new Uint8Array(0) };
 }
 
-/** A column to read from; its text is decoded once, when it is first asked for. */
+/**
+ * A column to read from; its text is decoded once, when it is first asked for.
+ *
+ * Fields are plain, for private ones cost twice as much to read in QuickJS and this is read for every record.
+ */
 export class Column {
-  #latin1;
-  #ascii;
-
   constructor({ data, offsets, validity }) {
     this.data = data;
     this.offsets = offsets;
     this.validity = validity;
     this.length = Math.max(offsets.length - 1, 0);
+    /** All of it as text, once it is known to be ASCII: byte and letter have the same index. */
+    this.ascii = null;
+    this.latin1 = null;
   }
 
   /** False for an absent item, and for all where there are none. */
@@ -37,13 +41,13 @@ export class Column {
 
   /** An absent item is empty; one that is not UTF-8 rejects its record. */
   text(index) {
-    if (this.#latin1 === undefined) {
-      this.#latin1 = latin1Of(this.data);
-      this.#ascii = isAscii(this.#latin1);
-    }
     if (index >= this.length) return "";
-    const text = this.#latin1.substring(this.offsets[index], this.offsets[index + 1]);
-    return this.#ascii ? text : textOf(text);
+    if (this.latin1 === null) {
+      this.latin1 = latin1Of(this.data);
+      if (isAscii(this.latin1)) this.ascii = this.latin1;
+    }
+    const text = this.latin1.substring(this.offsets[index], this.offsets[index + 1]);
+    return this.ascii === null ? textOf(text) : text;
   }
 }
 
@@ -71,7 +75,8 @@ export function columnOf(parts) {
   return { data, offsets, validity };
 }
 
-function columnOfTexts(parts, validity) {
+/** A column of texts, and of `null`s where `validity` says so. */
+export function columnOfTexts(parts, validity = new Uint8Array(0)) {
   const texts = validity.length === 0 ? parts : parts.map((part) => part ?? "");
   const joined = texts.join("");
   if (isAscii(joined)) return { data: bytesOf(joined), offsets: ends(texts), validity };

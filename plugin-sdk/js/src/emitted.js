@@ -1,24 +1,24 @@
 /** The records that a transform emits, and the columns that they become. */
 
-import { columnOf, emptyColumn, KEEP } from "./columns.js";
+import { columnOf, columnOfTexts, emptyColumn, KEEP } from "./columns.js";
 import { Fatal } from "./failures.js";
 import { encodeHeaders } from "./headers.js";
 
 export class Emitted {
   #values = [];
+  #allTexts = true;
   /** Keys, headers, timestamps and ports: only once a record has set one. */
   #more = null;
   /** Of each input record; only once one did not emit exactly one. */
   #counts = null;
 
+  /** The values so far, while records give back one text each: a loop may push to them by itself. */
+  get texts() {
+    return this.#values;
+  }
+
   /** What the function gave back for input record `index`. Where it throws, nothing of it stays. */
   take(index, result) {
-    if (typeof result === "string" || result instanceof Uint8Array) {
-      this.#values.push(result);
-      if (this.#more !== null) this.#fill();
-      if (this.#counts !== null) this.#counts.push(1);
-      return;
-    }
     const before = this.#values.length;
     try {
       this.#push(result);
@@ -38,7 +38,7 @@ export class Emitted {
     const counts = this.#counts ?? [];
     const emitted = { keys: emptyColumn(), values: emptyColumn(), headers: emptyColumn(), timestamps: [] };
     const given = new Sources(call, reads, counts);
-    emitted.values = part("value", this.#values, given);
+    emitted.values = this.#allTexts ? columnOrNone(this.#values) : part("value", this.#values, given);
     let numbers = [];
     if (this.#more !== null) {
       const { keys, headers, timestamps } = this.#more;
@@ -53,6 +53,7 @@ export class Emitted {
   #push(result) {
     if (result === null || result === undefined) return;
     if (typeof result === "string" || result instanceof Uint8Array) {
+      if (typeof result !== "string") this.#allTexts = false;
       this.#values.push(result);
       if (this.#more !== null) this.#fill();
     } else if (typeof result[Symbol.iterator] === "function") {
@@ -69,6 +70,7 @@ export class Emitted {
       this.#more = { keys: [], headers: [], timestamps: [], ports: [] };
       for (let before = 0; before < this.#values.length; before++) this.#fill();
     }
+    if (typeof value !== "string") this.#allTexts = false;
     this.#values.push(value);
     this.#more.keys.push(key);
     this.#more.headers.push(headers === KEEP || headers === null ? headers : encodeHeaders(headers));
@@ -132,15 +134,19 @@ class Sources {
 const COLUMNS = { key: "keys", value: "values", headers: "headers", timestamp: "timestamps" };
 
 function part(name, parts, sources) {
-  const kept = parts.reduce((number, each) => number + (each === KEEP ? 1 : 0), 0);
-  if (kept === parts.length) return emptyColumn();
-  if (kept === 0) return columnOf(parts);
+  if (!parts.includes(KEEP)) return columnOf(parts);
+  if (parts.every((each) => each === KEEP)) return emptyColumn();
   const given = sources.column(name);
   return columnOf(parts.map((each, index) => {
     if (each !== KEEP) return each;
     const source = sources.of(index);
     return given.has(source) ? given.bytes(source) : null;
   }));
+}
+
+/** Nothing was emitted: a column without items means the same. */
+function columnOrNone(texts) {
+  return texts.length === 0 ? emptyColumn() : columnOfTexts(texts);
 }
 
 function unread(name) {

@@ -14,49 +14,50 @@ export class Call {
   }
 }
 
-/** A record. Its parts are taken from the call's columns when they are asked for. */
+/** A record. Its parts are taken from the call's columns when they are asked for. Its fields are not for authors. */
 export class Record {
-  #call;
-  #index;
-
   constructor(call, index) {
-    this.#call = call;
-    this.#index = index;
+    this._call = call;
+    this._index = index;
   }
 
   get value() {
-    return this.#call.values.bytes(this.#index);
+    return this._call.values.bytes(this._index);
   }
 
   get text() {
-    return this.#call.values.text(this.#index);
+    const values = this._call.values;
+    const { ascii, offsets } = values;
+    // Most records of most plugins: one step less.
+    if (ascii !== null) return ascii.substring(offsets[this._index], offsets[this._index + 1]);
+    return values.text(this._index);
   }
 
   get json() {
-    return JSON.parse(this.#call.values.text(this.#index));
+    return JSON.parse(this._call.values.text(this._index));
   }
 
   get hasValue() {
-    return this.#call.values.has(this.#index);
+    return this._call.values.has(this._index);
   }
 
   get key() {
-    return this.#call.keys.bytes(this.#index);
+    return this._call.keys.bytes(this._index);
   }
 
   get keyText() {
-    return this.#call.keys.text(this.#index);
+    return this._call.keys.text(this._index);
   }
 
   get hasKey() {
-    return this.#call.keys.has(this.#index);
+    return this._call.keys.has(this._index);
   }
 
   get headers() {
-    return decodeHeaders(this.#call.headers.bytes(this.#index));
+    return decodeHeaders(this._call.headers.bytes(this._index));
   }
 
   get timestamp() {
-    return this.#call.timestamps[this.#index];
+    return this._call.timestamps[this._index];
   }
 }

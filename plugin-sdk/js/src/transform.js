@@ -17,12 +17,20 @@ export class Transform extends Plugin {
     const call = new Call(records);
     const emitted = new Emitted();
     const rejected = [];
-    const [run, settings, length] = [this.#process, this.settings, call.length];
+    const [run, settings, length, texts] = [this.#process, this.settings, call.length, emitted.texts];
+    let oneTextEach = true;
     for (let index = 0; index < length; index++) {
       try {
-        emitted.take(index, run(new Record(call, index), settings));
+        const result = run(new Record(call, index), settings);
+        if (oneTextEach && typeof result === "string") {
+          texts.push(result);
+          continue;
+        }
+        oneTextEach = false;
+        emitted.take(index, result);
       } catch (error) {
         if (isOfTheCall(error)) throw error;
+        oneTextEach = false;
         rejected.push({ index, reason: explain(error) });
         emitted.nothing(index);
       }
