@@ -27,7 +27,7 @@ mod tests {
     fn short_words_are_left_out() {
         let settings = {{pascal}} { length_min: 3 };
         let words = testing::run::<Plugin>(&settings, [testing::value("to be or not")]).unwrap();
-        let words: Vec<&str> = words.iter().map(|word| word.key_text()).collect();
+        let words: Vec<String> = words.iter().map(|word| word.key_text()).collect();
         assert_eq!(words, ["not"]);
     }
 
