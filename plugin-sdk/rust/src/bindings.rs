@@ -26,6 +26,24 @@ pub(crate) fn log(level: crate::logging::Level, message: core::fmt::Arguments<'_
     logging::log(level, &alloc::fmt::format(message));
 }
 
+pub(crate) fn count(name: &str, labels: &[(&str, &str)], by: u64) {
+    grants::tidemill::plugin::metrics::count(name, &owned(labels), by);
+}
+
+pub(crate) fn gauge(name: &str, labels: &[(&str, &str)], value: f64) {
+    grants::tidemill::plugin::metrics::gauge(name, &owned(labels), value);
+}
+
+fn owned(labels: &[(&str, &str)]) -> alloc::vec::Vec<grants::tidemill::plugin::metrics::Label> {
+    use alloc::borrow::ToOwned;
+    use grants::tidemill::plugin::metrics::Label;
+    let label = |(name, value): &(&str, &str)| Label {
+        name: (*name).to_owned(),
+        value: (*value).to_owned(),
+    };
+    labels.iter().map(label).collect()
+}
+
 /// The conversions of a world's types, and `describe` and `configure` for `Plugin`.
 #[doc(hidden)]
 #[macro_export]

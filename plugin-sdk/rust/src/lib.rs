@@ -48,6 +48,7 @@ mod failure;
 mod filter;
 mod headers;
 pub mod logging;
+pub mod metrics;
 mod parameters;
 pub mod plugin;
 mod reducer;
