@@ -5,7 +5,7 @@ use crate::harness::run;
 /// Every `--help`, as a person reads it.
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 19] = [
         &[],
         &["serve"],
         &["demo"],

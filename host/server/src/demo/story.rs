@@ -1,5 +1,6 @@
 //! The demo step by step: set up, write, crash, go on, end the windows, check.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -126,6 +127,7 @@ impl Scene {
                 retention_ms: Some(-1),
                 retention_bytes: None,
                 flush_interval_ms: None,
+                configs: BTreeMap::new(),
             };
             let _: TopicDescription = client.post_json("/api/v1/topics", &new).await?;
         }
