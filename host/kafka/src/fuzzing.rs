@@ -21,6 +21,8 @@ use crate::versions::APIS;
 
 /// No conversation takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A compressed batch may unpack to so much.
+const UNPACKED_BYTES_MAX: usize = 16 << 20;
 /// What a simulated pipe holds.
 const PIPE_BYTES: usize = 64 << 10;
 
@@ -55,16 +57,15 @@ impl Harness {
             let topic = TopicName::new("t").expect("a name");
             let config = TopicConfig { partitions: 2, ..TopicConfig::default() };
             log.create_topic(&topic, config).await.expect("a topic");
-            Ok::<_, tidemill_log::OpenError>((log, sources))
+            let owners = Arc::new(NoOwners);
+            let groups = Coordinator::open(log.clone(), sources, GroupConfig::default(), owners);
+            Ok::<_, tidemill_log::OpenError>((log, groups))
         });
         let limits =
             Limits { request_bytes_max: 1 << 20, queued_bytes_max: 32 << 20, ..Limits::default() };
         let config =
             Config { listeners: Vec::new(), auto_create: Some(AutoCreate::default()), limits };
-        let (log, sources) = opened.expect("a log");
-        let owners = Arc::new(NoOwners);
-        let _inside = runtime.enter();
-        let groups = Coordinator::open(log.clone(), sources, GroupConfig::default(), owners);
+        let (log, groups) = opened.expect("a log");
         let broker = Arc::new(Broker::new(log, groups, &config));
         let address = ([127, 0, 0, 1], 1).into();
         let advertised = Advertised { host: "localhost".to_owned(), port: 1 };
@@ -216,7 +217,8 @@ pub fn record_batch(bytes: &[u8]) {
         return;
     };
     let Ok(batch) = batch.as_batch() else { return };
-    let Ok(records) = batch.records() else { return };
+    let mut reader = tidemill_log::RecordReader::with_limit(UNPACKED_BYTES_MAX);
+    let Ok(records) = reader.records(&batch) else { return };
     // Neither panics nor goes on for ever, whatever the records are.
     let _ = records.count();
 }

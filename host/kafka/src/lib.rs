@@ -8,8 +8,6 @@
 //!
 //! The modules are listed in the order in which a request passes through them.
 
-// The tables of APIs that are on their way.
-#![allow(dead_code)]
 
 mod config;
 mod limits;

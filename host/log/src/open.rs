@@ -178,7 +178,13 @@ fn create_internal(
     let at = internal_at(name)?;
     // Kept small by being compacted or written anew, never by age. As in Kafka, the segments of
     // a compacted one are small, for the one that is written to is never compacted.
-    let config = TopicConfig { retention_ms: None, cleanup, ..TopicConfig::default() };
+    let config = TopicConfig {
+        retention_ms: None,
+        cleanup,
+        // Who reads it is here, and has seen everything.
+        delete_retention_ms: 0,
+        ..TopicConfig::default()
+    };
     let part = (bytes_max / 8).clamp(TopicConfig::SEGMENT_BYTES_MIN, config.segment_bytes);
     let segment_bytes = if cleanup.compact { part } else { config.segment_bytes };
     let config = TopicConfig { segment_bytes, ..config };

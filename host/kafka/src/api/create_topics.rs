@@ -24,13 +24,11 @@ pub(super) async fn handle(call: &Call<'_>, request: CreateTopicsRequest) -> Cre
     }
     let mut results = Vec::new();
     for topic in request.topics {
-        let is_twice = named.insert(topic.name.0.clone(), 0).is_some_and(|count| count > 1);
-        let done = match is_twice {
-            true => refuse(ErrorCode::InvalidRequest, "Duplicate topic name."),
-            false if named.get(&topic.name.0) == Some(&0) => {
-                create(call, &topic, request.validate_only).await
-            }
-            false => continue,
+        let done = match named.insert(topic.name.0.clone(), 0) {
+            Some(1) => create(call, &topic, request.validate_only).await,
+            // Answered already.
+            Some(0) | None => continue,
+            Some(_) => refuse(ErrorCode::InvalidRequest, "Duplicate topic name."),
         };
         results.push(result(topic, done));
     }

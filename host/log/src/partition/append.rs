@@ -311,12 +311,12 @@ impl Partition {
     ) -> Result<(), AppendError> {
         let bytes = batch.header().bytes as u64;
         if segment_is_full(&state.active, bytes, config, now_ms) {
-            self.roll(state).map_err(|source| self.write_failed(bytes, source))?;
+            self.roll(state).map_err(|source| self.write_failed(state, bytes, source))?;
         }
         batch.place(state.end, state.facts.epoch());
         let position = state.active.bytes;
         let file = state.active.file(&*self.environment.disk, &self.dir);
-        let file = file.map_err(|source| self.write_failed(bytes, source))?;
+        let file = file.map_err(|source| self.write_failed(state, bytes, source))?;
         if let Err(error) = file.write_at(batch.bytes(), position) {
             return Err(self.undo(state, &*file, bytes, error));
         }
@@ -346,16 +346,19 @@ impl Partition {
         }
         match self.check_health(state) {
             Err(poisoned) => poisoned,
-            Ok(()) => self.write_failed(bytes, error),
+            Ok(()) => self.write_failed(state, bytes, error),
         }
     }
 
-    fn write_failed(&self, bytes: u64, source: io::Error) -> AppendError {
+    /// **What is answered as poisoned is poisoned**: who waits for it would wait for ever.
+    fn write_failed(&self, state: &mut State, bytes: u64, source: io::Error) -> AppendError {
         let at = self.at.clone();
         if is_full(&source) {
             return AppendError::DiskFull { at, bytes, source: Arc::new(source) };
         }
-        AppendError::Poisoned { at, cause: source.to_string() }
+        let cause = source.to_string();
+        self.poison(state, &cause);
+        AppendError::Poisoned { at, cause }
     }
 
     /// Closes the active segment and begins the next. Nothing is synced here: the next round

@@ -234,7 +234,8 @@ mod tests {
     fn sessions_are_bounded() {
         let sessions = Sessions::new(2, 4);
         let start = Instant::now();
-        let later = start + PROTECTED;
+        let next = start + Duration::from_millis(1);
+        let later = next + PROTECTED;
         let begin = |partitions: &[i32], now| {
             let session = sessions.begin(&request(0, 0, partitions), now).unwrap();
             let id = session.id();
@@ -242,8 +243,8 @@ mod tests {
             id
         };
         let first = begin(&[0], start);
-        assert!(first > 0 && begin(&[0], start) > 0);
-        assert_eq!(begin(&[0], start), 0, "all places are taken by sessions in use");
+        assert!(first > 0 && begin(&[0], next) > 0);
+        assert_eq!(begin(&[0], next), 0, "all places are taken by sessions in use");
         assert!(begin(&[0, 1], later) > 0, "the oldest one makes place");
         assert_eq!(
             sessions.begin(&request(first, 1, &[]), later).err(),
