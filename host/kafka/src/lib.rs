@@ -8,7 +8,6 @@
 //!
 //! The modules are listed in the order in which a request passes through them.
 
-
 mod config;
 mod limits;
 

@@ -257,14 +257,14 @@ fn without_a_mark_only_a_plain_end_is_cut() {
 fn unknown_versions_and_foreign_files_are_refused_by_name() {
     let partition = partition_dir(Path::new(DIR), &at("t", 0));
     let files = [
-        (PathBuf::from("/data/tidemill.data"), "data folder"),
-        (PathBuf::from("/data/producer-ids"), "producer id file"),
-        (PathBuf::from("/data/topics/t/topic.state"), "topic description"),
-        (partition.join("partition.state"), "partition state"),
-        (partition.join("durable.mark"), "durable mark"),
-        (segment(12, "seal"), "segment seal"),
+        (PathBuf::from("/data/tidemill.data"), "data folder", 1),
+        (PathBuf::from("/data/producer-ids"), "producer id file", 1),
+        (PathBuf::from("/data/topics/t/topic.state"), "topic description", 2),
+        (partition.join("partition.state"), "partition state", 2),
+        (partition.join("durable.mark"), "durable mark", 1),
+        (segment(12, "seal"), "segment seal", 1),
     ];
-    for (path, name) in files {
+    for (path, name, version) in files {
         block_on(async {
             let simulation = Simulation::new(1);
             filled(&simulation, true).await;
@@ -274,7 +274,7 @@ fn unknown_versions_and_foreign_files_are_refused_by_name() {
             simulation.disk.damage(&path, |bytes| bytes[11] = 9).unwrap();
             let message = refused(&simulation).await;
             let expected = format!(
-                "`{}` is a {name} of version 9; this build understands version 1; \
+                "`{}` is a {name} of version 9; this build understands version {version}; \
                  hint: start the version of Tidemill that wrote the folder",
                 path.display()
             );
