@@ -64,6 +64,9 @@ fn done() -> (i16, String) {
     (0, String::new())
 }
 
+/// A setting's name, what is done with it, and its value.
+type Change<'a> = (&'a str, i8, Option<&'a str>);
+
 #[tokio::test]
 async fn topics_are_made_and_deleted_in_every_version() {
     let broker = TestBroker::start().await;
@@ -224,7 +227,7 @@ async fn settings_change_one_by_one_or_all_at_once() {
             .with_validate_only(validate_only)
     };
     let (set, delete, append, subtract) = (0, 1, 2, 3);
-    let table: [(&[(&str, i8, Option<&str>)], i16); 7] = [
+    let table: [(&[Change<'_>], i16); 7] = [
         (&[("retention.ms", set, Some("1000")), ("segment.ms", set, Some("5"))], 0),
         (&[("cleanup.policy", append, Some("compact"))], 0),
         (&[("cleanup.policy", subtract, Some("delete"))], 0),

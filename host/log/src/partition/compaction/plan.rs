@@ -83,6 +83,7 @@ pub(super) fn group(closed: &[Candidate], end: Offset, segment_bytes: u64) -> Ve
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "a group of segments is a range")]
 mod tests {
     use super::*;
     use crate::config::Ratio;
