@@ -95,6 +95,7 @@ fn finish(mut command: Command, input: &[u8]) -> Ran {
 pub struct Host {
     child: Child,
     http: String,
+    kafka: String,
     data: PathBuf,
     folder: Option<TempDir>,
     /// Kept open: a host whose reader is gone must not mind, but that is not what most tests are about.
@@ -105,9 +106,7 @@ impl Host {
     /// On a fresh folder.
     pub fn start() -> Host {
         let folder = tempfile::tempdir().unwrap();
-        let mut host = Host::start_on(folder.path());
-        host.folder = Some(folder);
-        host
+        Host::start_on(folder.path()).keeping(folder)
     }
 
     /// On a folder that outlives it.
@@ -133,7 +132,14 @@ impl Host {
             )
         });
         let http = ready["http"].as_str().unwrap().to_owned();
-        Host { child, http, data: data.to_owned(), folder: None, stdout }
+        let kafka = ready["kafka"].as_str().unwrap_or_default().to_owned();
+        Host { child, http, kafka, data: data.to_owned(), folder: None, stdout }
+    }
+
+    /// Together with its folder, which is deleted after its end.
+    pub fn keeping(mut self, folder: TempDir) -> Host {
+        self.folder = Some(folder);
+        self
     }
 
     pub fn address(&self) -> &str {
@@ -143,6 +149,11 @@ impl Host {
     /// `127.0.0.1:PORT`.
     pub fn socket(&self) -> &str {
         self.http.trim_start_matches("http://")
+    }
+
+    /// `127.0.0.1:PORT` for Kafka clients.
+    pub fn kafka(&self) -> &str {
+        &self.kafka
     }
 
     pub fn data(&self) -> &Path {
