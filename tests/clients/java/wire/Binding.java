@@ -1,10 +1,8 @@
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.BinaryNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.lang.reflect.Method;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.Type;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -12,7 +10,9 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.message.FetchResponseData;
 import org.apache.kafka.common.record.BaseRecords;
+import org.apache.kafka.common.record.MemoryRecords;
 
 /** JSON to Kafka's generated request classes, and their answers to JSON. A field that is not given has its default. */
 final class Binding {
@@ -28,7 +28,9 @@ final class Binding {
         Class<?> converter = Class.forName(MESSAGES + api + "ResponseDataJsonConverter");
         Method write = converter.getMethod("write", response.getClass(), short.class);
         JsonNode json = (JsonNode) write.invoke(null, response, version);
-        decodeRecords(json);
+        if (response instanceof FetchResponseData fetched) {
+            setRecords(json, fetched);
+        }
         return json;
     }
 
@@ -37,11 +39,16 @@ final class Binding {
         return api.replaceAll("([a-z])([A-Z])", "$1_$2").toUpperCase();
     }
 
-    private static void decodeRecords(JsonNode node) {
-        if (node instanceof ObjectNode object && object.get("records") instanceof BinaryNode bytes) {
-            object.set("records", Stored.json(ByteBuffer.wrap(bytes.binaryValue())));
+    /** The generated converters leave records out. */
+    private static void setRecords(JsonNode json, FetchResponseData fetched) {
+        for (int topic = 0; topic < fetched.responses().size(); topic++) {
+            var partitions = fetched.responses().get(topic).partitions();
+            for (int partition = 0; partition < partitions.size(); partition++) {
+                var records = (MemoryRecords) partitions.get(partition).records();
+                var node = (ObjectNode) json.get("responses").get(topic).get("partitions").get(partition);
+                node.set("records", records == null ? null : Stored.json(records.buffer()));
+            }
         }
-        node.forEach(Binding::decodeRecords);
     }
 
     private static void fill(Object target, JsonNode fields, Map<String, JsonNode> saved) throws Exception {
