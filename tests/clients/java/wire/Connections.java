@@ -97,7 +97,11 @@ final class Connections {
     }
 
     private JsonNode closed(String name) throws IOException {
-        open.remove(name).close();
+        Socket socket = open.remove(name);
+        if (socket == null) {
+            throw new IOException("nothing listens at " + host + ":" + port);
+        }
+        socket.close();
         return JsonNodeFactory.instance.objectNode().put("closed", true);
     }
 
