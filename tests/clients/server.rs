@@ -87,7 +87,8 @@ impl Server {
 }
 
 fn host_on(data: &Path, port: u16) -> Host {
-    Host::start_with(data, &[], &[("TIDEMILL_KAFKA", &format!("127.0.0.1:{port}"))])
+    let address = format!("127.0.0.1:{port}");
+    Host::start_with(data, &[], &[("TIDEMILL_KAFKA", &*address)])
 }
 
 /// ApiVersions in version 0, correlation id 1, client id `x`.
