@@ -1,5 +1,7 @@
 //! Start and stop of a host.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::harness::{EVERY_20_MS, Host, command, eventually, pipeline, request, run, word_count};
@@ -33,6 +35,17 @@ fn sigterm_ends_a_busy_host_in_time() {
         let last = totals.lines().rfind(|line| line.starts_with("words=")).map(str::to_owned);
         (last.as_deref() == Some("words=200000")).then_some(())
     });
+}
+
+#[test]
+fn kafka_clients_are_heard_where_the_host_says() {
+    let host = Host::start();
+    let mut client = TcpStream::connect(host.kafka()).unwrap();
+    // ApiVersions, version 0, correlation id 7, no client id.
+    client.write_all(&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff]).unwrap();
+    let mut answer = [0; 10];
+    client.read_exact(&mut answer).unwrap();
+    assert_eq!(answer[4..], [0, 0, 0, 7, 0, 0], "the same id, and no error");
 }
 
 #[test]
