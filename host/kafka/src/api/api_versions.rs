@@ -8,8 +8,24 @@ use crate::request::{Header, Refused};
 use crate::response::Response;
 use crate::versions::{APIS, Api};
 
-pub(super) async fn handle(_call: &Call<'_>, _request: ApiVersionsRequest) -> ApiVersionsResponse {
+/// From this version on clients say who they are.
+const NAMED_SINCE: i16 = 3;
+
+pub(super) async fn handle(call: &Call<'_>, request: ApiVersionsRequest) -> ApiVersionsResponse {
+    let ApiVersionsRequest { client_software_name: name, client_software_version: version, .. } =
+        request;
+    if call.version >= NAMED_SINCE && !(is_name(&name) && is_name(&version)) {
+        return ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.code());
+    }
     ApiVersionsResponse::default().with_api_keys(APIS.iter().map(row).collect())
+}
+
+/// As Kafka has it (KIP-511): letters and digits, with `-` and `.` between them.
+fn is_name(name: &str) -> bool {
+    let is_end = |end: Option<char>| end.is_some_and(|end| end.is_ascii_alphanumeric());
+    is_end(name.chars().next())
+        && is_end(name.chars().last())
+        && name.chars().all(|each| each.is_ascii_alphanumeric() || matches!(each, '-' | '.'))
 }
 
 fn row(api: &Api) -> ApiVersion {
@@ -35,4 +51,19 @@ pub(super) fn of_unknown_version(
         .with_error_code(ErrorCode::UnsupportedVersion.code())
         .with_api_keys(vec![row(api)]);
     Ok(Response::encode(api.key, 0, correlation_id, &response)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_name;
+
+    #[test]
+    fn names_of_clients_are_kafkas() {
+        for name in ["librdkafka", "apache-kafka-java", "4.1.1", "a", "2.10.1-RC1"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", "-a", "a-", "a b", "ä", "."] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
 }

@@ -17,6 +17,9 @@ use super::{Answer, Call, ErrorCode, Reply, place};
 use crate::request::Refused;
 pub(super) use old_versions::answer as answer_old_version;
 
+/// The format of records, and where a set of records says its own.
+const MAGIC: u8 = 2;
+const MAGIC_AT: usize = 16;
 /// Before it, there were only old record formats.
 pub(crate) const VERSION_MIN: i16 = 3;
 /// The first version whose clients know Zstandard.
@@ -100,7 +103,12 @@ fn append(
     records: Option<Bytes>,
 ) -> Result<Appending, Failure> {
     let at = place(topic, partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let batch = EncodedBatch::parse(records.unwrap_or_default())?;
+    let records = records.unwrap_or_default();
+    // Old formats may be shorter than a header of this one.
+    if records.get(MAGIC_AT).is_some_and(|magic| *magic < MAGIC) {
+        return Err(ErrorCode::InvalidRecord.into());
+    }
+    let batch = EncodedBatch::parse(records)?;
     if batch.header().attributes.codec()? == Codec::Zstd && call.version < ZSTD_SINCE {
         return Err(ErrorCode::UnsupportedCompressionType.into());
     }

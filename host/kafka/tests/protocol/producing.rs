@@ -59,6 +59,7 @@ async fn what_is_wrong_is_refused_with_kafkas_code() {
         ("a cut batch", "t", 0, good.slice(..good.len() - 1), 2),
         ("nothing", "t", 0, Bytes::new(), 2),
         ("an old format", "t", 0, with(16, 1), 87),
+        ("an old and short format", "t", 0, with(16, 1).slice(..38), 87),
         ("two batches", "t", 0, Bytes::from(two), 87),
         ("a wrong count", "t", 0, resealed(60, 2), 87),
         ("a transaction", "t", 0, resealed(22, 0x10), 48),
