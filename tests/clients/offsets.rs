@@ -32,10 +32,13 @@ fn administer(client: &Client, other: &Client, server: &Server) {
     let asked = [("group", group), ("topic", topic)];
     for reader in [client, other] {
         let committed = reader.run(server, "committed", &asked);
-        // confluent-kafka before 2.11 sends the end of its C string along.
-        let committed: Vec<&str> =
-            committed.iter().map(|line| line.trim_end_matches('\0')).collect();
-        assert_eq!(committed, [&*expected]);
+        let [line] = &committed[..] else { panic!("one partition: {committed:?}") };
+        // confluent-kafka before 2.11 sends the zero at the end of a C string along, and every version of it reads
+        // metadata as a C string, which librdkafka keeps without a zero.
+        match reader.name.starts_with("confluent") {
+            true => assert!(line.starts_with(&expected), "{line}"),
+            false => assert_eq!(line.trim_end_matches('\0'), expected),
+        }
     }
 
     let deleted = client.run(server, "admin-delete", &[("topic", topic), ("group", group)]);

@@ -40,7 +40,9 @@ final class Records {
         }
     }
 
-    static void stream(Map<String, String> args) throws Exception {
+    static void stream(Map<String, String> asked) throws Exception {
+        var args = new HashMap<>(asked);
+        args.putIfAbsent("partition", "0");
         var settings = Main.settings(args,
             "acks", "all",
             "enable.idempotence", args.getOrDefault("idempotent", "false"),
