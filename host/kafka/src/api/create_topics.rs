@@ -115,7 +115,7 @@ fn result(topic: CreatableTopic, done: Result<TopicConfig, Refusal>) -> Creatabl
             .with_error_message(Some(refusal.text))
             .with_num_partitions(-1)
             .with_replication_factor(-1)
-            .with_configs(None),
+            .with_configs(Some(Vec::new())),
     }
 }
 

@@ -21,6 +21,8 @@ use crate::group::{
 const KNOWN_ID_SINCE: i16 = 4;
 /// From here on errors carry no protocol rather than an empty one.
 const NULL_PROTOCOL_SINCE: i16 = 7;
+/// From here on a sync names the group's type and protocol (KIP-559).
+const PROTOCOL_NAMED_SINCE: i16 = 5;
 /// From here on several members leave at once.
 const LEAVE_MANY_SINCE: i16 = 3;
 
@@ -84,6 +86,11 @@ fn joined_response(joined: Joined) -> JoinGroupResponse {
 }
 
 pub(super) async fn sync(call: &Call<'_>, request: SyncGroupRequest) -> SyncGroupResponse {
+    let names_both = request.protocol_type.is_some() && request.protocol_name.is_some();
+    if call.version >= PROTOCOL_NAMED_SINCE && !names_both {
+        let code = ErrorCode::InconsistentGroupProtocol.code();
+        return SyncGroupResponse::default().with_error_code(code);
+    }
     let assignments = request.assignments.iter();
     let syncing = Syncing {
         caller: caller(&request.member_id, &request.group_instance_id, request.generation_id),

@@ -11,7 +11,7 @@ use futures::FutureExt;
 use futures::future::join_all;
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName as WrittenName};
-use tidemill_log::{Appended, Appending, BatchError, Codec, EncodedBatch};
+use tidemill_log::{AppendError, Appended, Appending, BatchError, Codec, EncodedBatch, Offset};
 
 use super::{Answer, Call, ErrorCode, Reply, place};
 use crate::request::Refused;
@@ -47,25 +47,27 @@ impl Acks {
 struct Failure {
     code: ErrorCode,
     message: Option<String>,
+    /// Where the partition begins, if it was the partition that refused.
+    log_start: Option<Offset>,
 }
 
 impl From<ErrorCode> for Failure {
     fn from(code: ErrorCode) -> Self {
-        Self { code, message: None }
+        Self { code, message: None, log_start: None }
     }
 }
 
 impl From<BatchError> for Failure {
     fn from(error: BatchError) -> Self {
         let message = Some(format!("{error}; {}", error.hint()));
-        Self { code: ErrorCode::of_batch(&error), message }
+        Self { code: ErrorCode::of_batch(&error), message, log_start: None }
     }
 }
 
-impl From<tidemill_log::AppendError> for Failure {
-    fn from(error: tidemill_log::AppendError) -> Self {
+impl From<AppendError> for Failure {
+    fn from(error: AppendError) -> Self {
         let message = Some(format!("{error}; {}", error.hint()));
-        Self { code: ErrorCode::of_append(&error), message }
+        Self { code: ErrorCode::of_append(&error), message, log_start: None }
     }
 }
 
@@ -112,7 +114,12 @@ fn append(
     if batch.header().attributes.codec()? == Codec::Zstd && call.version < ZSTD_SINCE {
         return Err(ErrorCode::UnsupportedCompressionType.into());
     }
-    Ok(call.log().begin_append(&at, batch)?)
+    call.log().begin_append(&at, batch).map_err(|error| {
+        // Kafka tells it of batches that do not fit to what the partition knows of their producer.
+        let is_told = matches!(error, AppendError::Producer { .. });
+        let offsets = call.log().offsets(&at).ok().filter(|_| is_told);
+        Failure { log_start: offsets.map(|offsets| offsets.log_start), ..error.into() }
+    })
 }
 
 /// Nobody is told; the only way to tell of an error is to hang up, as Kafka does.
@@ -122,7 +129,7 @@ fn without_answer(topics: Vec<(WrittenName, Vec<Begun>)>) -> Result<Answer, Refu
         for (partition, begun) in partitions {
             match begun {
                 Ok(begun) => appending.push(begun),
-                Err(Failure { code, message }) => {
+                Err(Failure { code, message, .. }) => {
                     let topic = topic.to_string();
                     tracing::debug!(topic, partition, ?code, message, "batch refused");
                     return Err(Refused::Unanswered { topic, partition, code: code.code() });
@@ -165,9 +172,10 @@ async fn durable((index, begun): Begun) -> PartitionProduceResponse {
             .with_base_offset(base_offset.get())
             .with_log_append_time_ms(append_time_ms.unwrap_or(-1))
             .with_log_start_offset(log_start.get()),
-        Err(Failure { code, message }) => partition
+        Err(Failure { code, message, log_start }) => partition
             .with_error_code(code.code())
             .with_base_offset(-1)
+            .with_log_start_offset(log_start.map_or(-1, Offset::get))
             .with_error_message(message.map(Into::into)),
     }
 }

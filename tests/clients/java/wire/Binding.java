@@ -9,6 +9,7 @@ import java.util.Collection;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.NoSuchElementException;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.message.FetchResponseData;
 import org.apache.kafka.common.record.BaseRecords;
@@ -75,7 +76,7 @@ final class Binding {
         if (given.isTextual() && given.asText().startsWith("$") && !given.asText().startsWith("${")) {
             node = saved.get(given.asText().substring(1));
             if (node == null) {
-                throw new IllegalArgumentException("nothing was saved as " + given.asText());
+                throw new NoSuchElementException("nothing was saved as " + given.asText());
             }
         }
         if (node.isNull() || node.isMissingNode()) {

@@ -6,6 +6,7 @@ import java.io.File;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.NoSuchElementException;
 import org.apache.kafka.common.errors.UnsupportedVersionException;
 import org.apache.kafka.common.protocol.ApiKeys;
 
@@ -103,6 +104,10 @@ public final class Wire {
             } while (!reached(step.path("until"), response) && ++attempts < ATTEMPTS_MAX);
         } catch (UnsupportedVersionException error) {
             line.put("skipped", "cannot be said in this version");
+            return;
+        } catch (NoSuchElementException error) {
+            // A step before was not asked in its version. The test sees to it that each version is asked somewhere.
+            line.put("skipped", error.getMessage());
             return;
         }
         line.set("response", response);

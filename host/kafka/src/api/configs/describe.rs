@@ -48,9 +48,10 @@ fn describe(
     details: Details,
 ) -> Result<Vec<DescribeConfigsResourceResult>, Refusal> {
     let resource = Resource::find(call, wanted.resource_type, &wanted.resource_name)?;
-    let is_wanted = |name: &str| match &wanted.configuration_keys {
+    // Naming none means all, as not saying anything does.
+    let is_wanted = |name: &str| match wanted.configuration_keys.as_deref() {
+        Some([]) | None => true,
         Some(keys) => keys.iter().any(|key| &**key == name),
-        None => true,
     };
     let described = match resource {
         Resource::Topic(_, config) => {

@@ -122,6 +122,8 @@ impl Body {
         }
         match isolation {
             Isolation::Committed => self.aborted(&found.aborted),
+            // As Kafka does, which does not even look at the isolation then.
+            _ if found.error == ErrorCode::UnknownTopicOrPartition => self.aborted(&[]),
             Isolation::Uncommitted => self.null(),
         }
         if self.version >= 11 {
