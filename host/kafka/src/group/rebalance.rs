@@ -1,6 +1,7 @@
 //! A generation is made: from the first join to the answers of all.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -12,6 +13,10 @@ use super::protocols::choose;
 use super::state::{
     Assignments, Completing, Empty, Pace, Parked, Preparing, Roster, Stable, State, Turn,
 };
+
+/// A rebalance to which nobody comes is looked at no more often, whatever timeouts its members
+/// have named: one of 0 would keep a timer running without a pause.
+const POSTPONED_MIN: Duration = Duration::from_secs(1);
 
 /// What becomes of a rebalance at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +65,8 @@ impl Group {
                 Verdict::Wait => {}
                 Verdict::Extend => state.extend(&turn),
                 Verdict::Postpone => {
-                    state.deadline = turn.now.at + state.members.rebalance_timeout();
+                    let pause = state.members.rebalance_timeout().max(POSTPONED_MIN);
+                    state.deadline = turn.now.at + pause;
                 }
                 Verdict::Complete => self.complete(&mut turn),
             }

@@ -168,6 +168,25 @@ fn a_rebalance_in_which_all_are_away_goes_on_until_one_comes() {
 }
 
 #[test]
+fn a_rebalance_in_which_all_are_away_rests_whatever_timeouts_they_have_named() {
+    let mut world = stable_pair();
+    for (instance, id) in [("one", "a2"), ("two", "b2")] {
+        let hasty = Joining { rebalance_timeout: Duration::ZERO, ..joining(None, id) };
+        world.join(as_instance(instance, hasty));
+    }
+    let c = world.join_new("c");
+    world.cancel(c);
+    // The session of `c` ends, and then nobody is there who could come.
+    let mut ticks = 0;
+    while let Some(due) = world.group.next_deadline() {
+        world.pass(due.saturating_sub(world.now));
+        ticks += 1;
+        assert!(ticks < 100, "{:?}", world.group);
+    }
+    assert_eq!(world.state(), GroupState::Empty);
+}
+
+#[test]
 fn administrators_remove_static_members_by_instance() {
     let mut world = stable_pair();
     let leaving = [
