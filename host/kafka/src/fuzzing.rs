@@ -1,5 +1,7 @@
 //! A whole broker without sockets and without a disk, for tests that send it bytes.
 
+mod group_metadata;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use crate::coordinator::{Coordinator, GroupConfig, NoOwners};
 use crate::limits::Limits;
 use crate::request::schema::{Field, Schema, Type};
 use crate::versions::APIS;
+pub use group_metadata::{group_metadata, samples as group_metadata_samples};
 
 /// No conversation takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -72,13 +72,16 @@ fn the_corpus_does_no_harm() {
     let batches = inputs("record_batches");
     assert!(batches.len() >= 5, "{} batches", batches.len());
     batches.iter().for_each(|batch| crate::fuzzing::record_batch(batch));
+    let groups = inputs("group_metadata");
+    assert!(groups.len() >= crate::fuzzing::group_metadata_samples().len());
+    groups.iter().for_each(|group| crate::fuzzing::group_metadata(group));
 }
 
 /// Run it after a change of the tables: `cargo test -p tidemill-kafka -- --ignored corpus`.
 #[test]
 #[ignore = "writes the corpus"]
 fn write_the_seeds_of_the_corpus() {
-    for target in ["requests", "record_batches"] {
+    for target in ["requests", "record_batches", "group_metadata"] {
         std::fs::create_dir_all(corpus(target)).unwrap();
     }
     for (key, version) in apis() {
@@ -97,6 +100,9 @@ fn write_the_seeds_of_the_corpus() {
         bytes[17..21].copy_from_slice(&crc.to_be_bytes());
         std::fs::write(corpus("record_batches").join(format!("seed-codec-{codec}")), bytes)
             .unwrap();
+    }
+    for (name, bytes) in crate::fuzzing::group_metadata_samples() {
+        std::fs::write(corpus("group_metadata").join(format!("seed-{name}")), bytes).unwrap();
     }
 }
 
