@@ -1,22 +1,25 @@
 #!/usr/bin/env python3
-"""Kafka 4.1.1 and Tidemill side by side: the same clients, the same durability, one after the other in one run.
+"""Kafka 4.1.1 and Tidemill side by side: the same clients, the same durability, figure by figure in one run.
 
 Both sync each batch to the disk before they acknowledge it: Tidemill always does, Kafka with `flush.messages=1`.
 
     tests/clients/install.sh && cargo build --release
-    ~/.cache/tidemill/tools/clients/python/bin/python tests/bench/kafka.py [--smoke] [--only tidemill] [--binary FILE]
+    ~/.cache/tidemill/tools/clients/python/bin/python tests/bench/kafka.py [--smoke] [--rounds 3] [--binary FILE]
 
 The ratio is Tidemill's gain: above 1 it is the faster or the smaller one.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
 import re
 import shutil
 import socket
+import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -154,22 +157,43 @@ def consume(server, topic, records):
     return records / took
 
 
-def measure(server, smoke):
-    scale = 20 if smoke else 1
-    performance(server, "warm", 100_000 // scale, 100, -1)
-    small, _ = performance(server, "small", 2_000_000 // scale, 100, -1)
-    large, _ = performance(server, "large", 200_000 // scale, 1024, -1)
-    _, p99 = performance(server, "paced", 20_000 // scale, 100, 1000, ["linger.ms=0"])
-    load(server, "lines", 2_000_000 // scale)
-    consume(server, "lines", 100_000 // scale)
-    return {
-        "produce 100 B, records/s": small,
-        "produce 1 KiB, records/s": large,
-        "1,000 records/s, linger 0, p99 ms": p99,
-        "consume with librdkafka, records/s": consume(server, "lines", 2_000_000 // scale),
-        "resident after that, MiB": server.resident_mib(),
-        "start to listening, s": server.start_s,
-    }
+def fill_and_consume(server, topic, records):
+    load(server, topic, records)
+    # Once before it counts: a client's first fetches also wake the server's pages.
+    consume(server, topic, records // 20)
+    return consume(server, topic, records)
+
+
+# Each figure, and how it is measured with a topic of its own and a share of the records.
+FIGURES = {
+    "produce 100 B, records/s": lambda server, topic, share: performance(server, topic, 2_000_000 // share, 100, -1)[0],
+    "produce 1 KiB, records/s": lambda server, topic, share: performance(server, topic, 200_000 // share, 1024, -1)[0],
+    # Long enough that what waits while the client starts is below the last hundredth.
+    "1,000 records/s, linger 0, p99 ms": lambda server, topic, share: performance(
+        server, topic, 60_000 // share, 100, 1000, ["linger.ms=0"]
+    )[1],
+    "consume with librdkafka, records/s": lambda server, topic, share: fill_and_consume(server, topic, 2_000_000 // share),
+    "resident after that, MiB": lambda server, topic, share: server.resident_mib(),
+    "start to listening, s": lambda server, topic, share: server.start_s,
+}
+
+
+def measure(servers, share, rounds, wanted):
+    """Each figure is taken from one server and at once from the other, so that both see the same machine."""
+    for server in servers:
+        performance(server, "warm", 100_000 // share, 100, -1)
+    results = {server.name: {} for server in servers}
+    for number, (figure, take) in enumerate(FIGURES.items()):
+        if wanted not in figure:
+            continue
+        taken = {server.name: [] for server in servers}
+        for turn in range(rounds):
+            for server in servers:
+                taken[server.name].append(take(server, f"t{number}-{turn}", share))
+        for name, each in taken.items():
+            results[name][figure] = statistics.median(each)
+            print(f"{name}: {figure}: {', '.join(f'{one:,.1f}' for one in each)}", file=sys.stderr)
+    return results
 
 
 # What is better when it is smaller.
@@ -179,7 +203,7 @@ SMALLER = ("p99", "resident", "start")
 def print_table(results):
     names = list(results)
     print(f"{'':38}" + "".join(f"{name:>14}" for name in names) + f"{'ratio':>9}")
-    for figure in next(iter(results.values())):
+    for figure in results[names[0]]:
         values = [results[name][figure] for name in names]
         line = f"{figure:38}" + "".join(f"{value:14,.1f}" for value in values)
         if len(values) == 2:
@@ -192,15 +216,17 @@ def print_table(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="a twentieth of the work: shows that it runs, measures nothing")
+    parser.add_argument("--share", type=int, default=1, help="a third of the work with 3, and so on")
+    parser.add_argument("--figure", default="", help="only the figures with this in their names")
+    parser.add_argument("--rounds", type=int, default=1, help="the median of so many")
     parser.add_argument("--only", choices=["kafka", "tidemill"], help="one side")
     parser.add_argument("--binary", default=TARGET / "release/tidemill", help="Tidemill's binary")
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text")
     args = parser.parse_args()
-    results = {}
-    for server in (Kafka(), Tidemill(args.binary)):
-        if args.only in (None, server.name):
-            with server:
-                results[server.name] = measure(server, args.smoke)
+    with contextlib.ExitStack() as running:
+        both = [server for server in (Kafka(), Tidemill(args.binary)) if args.only in (None, server.name)]
+        servers = [running.enter_context(server) for server in both]
+        results = measure(servers, 20 if args.smoke else args.share, args.rounds, args.figure)
     if args.output == "json":
         print(json.dumps(results, indent=2))
     else:
