@@ -5,6 +5,7 @@ mod records;
 
 mod administering;
 mod connecting;
+mod limits;
 mod groups;
 mod fetching;
 mod positions;
