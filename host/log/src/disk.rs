@@ -90,6 +90,19 @@ pub trait DiskFile: Send + Sync + 'static {
     /// What the disk says.
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
 
+    /// Reads `length` bytes from `position`, less only at the file's end.
+    ///
+    /// A real disk reads into memory that was not zeroed before: zeroing costs nearly as much as the copy.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn read(&self, length: usize, position: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        let read = self.read_at(&mut bytes, position)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
     /// Writes all of `bytes` at `position`; the file grows as needed.
     ///
     /// # Errors

@@ -6,6 +6,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
+
 use super::{Disk, DiskFile, DiskLock, Entry, OpenMode};
 
 /// The machine's file system.
@@ -93,6 +96,21 @@ impl DiskFile for RealFile {
             }
         }
         Ok(filled)
+    }
+
+    fn read(&self, length: usize, position: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let at = position + bytes.len() as u64;
+            match pread(&self.0, spare_capacity(&mut bytes), at) {
+                Ok(0) => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // There may be more room than was asked for.
+        bytes.truncate(length);
+        Ok(bytes)
     }
 
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {

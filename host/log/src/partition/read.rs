@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::fetched::{Fetched, Isolation};
 use super::walk::{Piece, Walk, Wanted, walk};
@@ -263,9 +263,8 @@ impl Partition {
             let walked = walk(&Piece { bytes: &bytes, position, offset }, wanted);
             match walked.map_err(|damage| self.damaged(stretch, damage))? {
                 Walk::Found { first, end, next } => {
-                    let mut bytes = bytes.freeze();
-                    bytes.truncate(end);
-                    return Ok(Some((bytes.slice(first..), next)));
+                    let bytes = Bytes::from(bytes).slice(first..end);
+                    return Ok(Some((bytes, next)));
                 }
                 Walk::Short { at, needed, offset: short } => {
                     position += at as u64;
@@ -285,15 +284,10 @@ impl Partition {
         }
     }
 
-    fn fill(&self, stretch: &Stretch, start: u64, wanted: u64) -> Result<BytesMut, ReadError> {
+    fn fill(&self, stretch: &Stretch, start: u64, wanted: u64) -> Result<Vec<u8>, ReadError> {
         let length = wanted.min(stretch.end.saturating_sub(start));
-        let mut bytes = BytesMut::zeroed(usize::try_from(length).unwrap_or(0));
-        let read = stretch.file.read_at(&mut bytes, start).map_err(|source| ReadError::Disk {
-            file: log_path(&self.dir, stretch.base),
-            source,
-        })?;
-        bytes.truncate(read);
-        Ok(bytes)
+        let read = stretch.file.read(usize::try_from(length).unwrap_or(0), start);
+        read.map_err(|source| ReadError::Disk { file: log_path(&self.dir, stretch.base), source })
     }
 
     fn damaged(&self, stretch: &Stretch, damage: Damage) -> ReadError {
