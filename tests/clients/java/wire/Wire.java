@@ -124,7 +124,7 @@ public final class Wire {
         while (wanted.hasNext()) {
             var one = wanted.next();
             JsonNode found = response.at(one.getKey());
-            if (!found.isMissingNode() && !found.asText().equals(one.getValue().asText())) {
+            if (found.isMissingNode() || !found.asText().equals(one.getValue().asText())) {
                 Thread.sleep(PAUSE_MS);
                 return false;
             }
