@@ -1,0 +1,318 @@
+/*
+ * What a transform makes of records. A column of the result begins with the first record that sets that part; what
+ * was emitted before it, and what does not set it later, gets a copy of the input record's.
+ */
+#include <stdarg.h>
+
+#include "plugin.h"
+#include "record.h"
+
+typedef enum { INHERITED, PRESENT, ABSENT } state;
+
+/* A part of the records under construction. */
+typedef struct {
+    tidemill_builder column;
+    const tidemill_column *input;
+    state draft;
+    unsigned bit;
+    const char *name;
+} part;
+
+struct tidemill_emitter {
+    const tidemill_about *about;
+    const tidemill_batch *input;
+    part keys, values, headers;
+    /* Of int64_t, uint16_t, uint32_t and tidemill_rejection. */
+    tidemill_buffer timestamps, ports, counts, rejected;
+    /* The reasons, one after the other: their places are known when the last one is written. */
+    tidemill_buffer reasons;
+    /* What was set since the last emit. */
+    bool has_timestamp, has_draft;
+    int64_t timestamp;
+    uint16_t port;
+    /* Of the input record at hand. */
+    uint32_t current;
+    size_t before;
+    bool has_begun, is_rejected;
+    size_t emitted;
+    tidemill_status status;
+};
+
+static void fail_unread(tidemill_emitter *out, const char *name) {
+    if (out->status != TIDEMILL_OK) return;
+    out->status = tidemill_fatal(
+        "some records set their %s and others keep them, but the plugin does not read them: set them for all, or "
+        "add them to `reads`", name);
+}
+
+/* Copies that part of the input records of all that was emitted. */
+static void backfill(tidemill_emitter *out, part *part) {
+    if (out->emitted > 0 && (out->about->reads & part->bit) == 0) fail_unread(out, part->name);
+    const uint32_t *counts = AS(uint32_t, out->counts);
+    for (uint32_t source = 0; source <= out->current; source++) {
+        for (uint32_t i = 0; i < counts[source]; i++) tidemill_builder_copy(&part->column, part->input, source);
+    }
+}
+
+/* Gets a column ready for the draft's item. */
+static void open_part(tidemill_emitter *out, part *part) {
+    if (!part->column.has_begun) {
+        size_t bytes = part->input->data_length;
+        tidemill_builder_begin(&part->column, bytes + bytes / 8 + 64, out->counts.length / sizeof(uint32_t));
+        if (out->has_begun) backfill(out, part);
+    }
+    out->has_draft = true;
+}
+
+static void set_bytes(tidemill_emitter *out, part *part, tidemill_bytes bytes) {
+    open_part(out, part);
+    if (part->draft != INHERITED) tidemill_builder_drop(&part->column);
+    part->draft = PRESENT;
+    tidemill_append(&part->column.data, bytes.data, bytes.length);
+}
+
+static void set_none(tidemill_emitter *out, part *part) {
+    open_part(out, part);
+    tidemill_builder_drop(&part->column);
+    part->draft = ABSENT;
+}
+
+static uint8_t *reserve(tidemill_emitter *out, part *part, size_t length) {
+    open_part(out, part);
+    part->draft = PRESENT;
+    tidemill_buffer *data = &part->column.data;
+    if (data->capacity - data->length < length) tidemill_make_room(data, length);
+    uint8_t *at = data->data + data->length;
+    data->length += length;
+    return at;
+}
+
+void tidemill_set_value(tidemill_emitter *out, tidemill_bytes value) { set_bytes(out, &out->values, value); }
+void tidemill_set_key(tidemill_emitter *out, tidemill_bytes key) { set_bytes(out, &out->keys, key); }
+void tidemill_set_no_value(tidemill_emitter *out) { set_none(out, &out->values); }
+void tidemill_set_no_key(tidemill_emitter *out) { set_none(out, &out->keys); }
+
+uint8_t *tidemill_reserve_value(tidemill_emitter *out, size_t length) { return reserve(out, &out->values, length); }
+uint8_t *tidemill_reserve_key(tidemill_emitter *out, size_t length) { return reserve(out, &out->keys, length); }
+
+void tidemill_print_value(tidemill_emitter *out, const char *format, ...) {
+    reserve(out, &out->values, 0);
+    va_list arguments;
+    va_start(arguments, format);
+    tidemill_append_printed(&out->values.column.data, format, arguments);
+    va_end(arguments);
+}
+
+static void append_number(tidemill_buffer *to, int64_t number) {
+    uint64_t rest = ((uint64_t)number << 1) ^ (uint64_t)(number >> 63);
+    for (;;) {
+        uint8_t byte = (uint8_t)(rest & 0x7f);
+        rest >>= 7;
+        if (rest != 0) byte |= 0x80;
+        tidemill_append(to, &byte, 1);
+        if (rest == 0) return;
+    }
+}
+
+void tidemill_set_headers(tidemill_emitter *out, const tidemill_header *headers, size_t count) {
+    tidemill_bytes nothing = {NULL, 0};
+    set_bytes(out, &out->headers, nothing);
+    tidemill_buffer *to = &out->headers.column.data;
+    append_number(to, (int64_t)count);
+    for (size_t i = 0; i < count; i++) {
+        append_number(to, (int64_t)headers[i].name.length);
+        tidemill_append(to, headers[i].name.data, headers[i].name.length);
+        append_number(to, headers[i].value.data == NULL ? -1 : (int64_t)headers[i].value.length);
+        tidemill_append(to, headers[i].value.data, headers[i].value.length);
+    }
+}
+
+void tidemill_set_timestamp(tidemill_emitter *out, int64_t timestamp) {
+    out->timestamp = timestamp;
+    out->has_timestamp = out->has_draft = true;
+}
+
+void tidemill_set_port(tidemill_emitter *out, uint16_t port) {
+    size_t ports = tidemill_max(out->about->port_count, 1);
+    if (port >= ports) {
+        if (out->status == TIDEMILL_OK) {
+            out->status = tidemill_fatal("there is no port %d; the plugin has %zu", port, ports);
+        }
+        return;
+    }
+    out->port = port;
+    out->has_draft = true;
+}
+
+static void drop_draft(tidemill_emitter *out) {
+    if (!out->has_draft) return;
+    part *parts[] = {&out->keys, &out->values, &out->headers};
+    for (size_t i = 0; i < 3; i++) {
+        if (parts[i]->column.has_begun) tidemill_builder_drop(&parts[i]->column);
+        parts[i]->draft = INHERITED;
+    }
+    out->has_timestamp = out->has_draft = false;
+    out->port = 0;
+}
+
+static void close_part(tidemill_emitter *out, part *part) {
+    if (!part->column.has_begun) return;
+    if (part->draft == PRESENT) {
+        tidemill_builder_end(&part->column);
+    } else if (part->draft == ABSENT) {
+        tidemill_builder_absent(&part->column);
+    } else {
+        if ((out->about->reads & part->bit) == 0) fail_unread(out, part->name);
+        tidemill_builder_copy(&part->column, part->input, out->current);
+    }
+    part->draft = INHERITED;
+}
+
+static int64_t input_timestamp(const tidemill_emitter *out, uint32_t source) {
+    tidemill_record record = {out->input, source};
+    return tidemill_timestamp(&record);
+}
+
+static void close_timestamp(tidemill_emitter *out) {
+    bool was_read = (out->about->reads & TIDEMILL_TIMESTAMPS) != 0;
+    if (out->timestamps.length == 0 && out->emitted > 0) {
+        if (!was_read) fail_unread(out, "timestamps");
+        for (uint32_t source = 0; source <= out->current; source++) {
+            int64_t timestamp = input_timestamp(out, source);
+            uint32_t count = AS(uint32_t, out->counts)[source];
+            for (uint32_t i = 0; i < count; i++) tidemill_append(&out->timestamps, &timestamp, sizeof timestamp);
+        }
+    }
+    if (!out->has_timestamp && !was_read) fail_unread(out, "timestamps");
+    int64_t timestamp = out->has_timestamp ? out->timestamp : input_timestamp(out, out->current);
+    tidemill_append(&out->timestamps, &timestamp, sizeof timestamp);
+    out->has_timestamp = false;
+}
+
+void tidemill_emit(tidemill_emitter *out) {
+    if (out->is_rejected || !out->has_begun) {
+        drop_draft(out);
+        return;
+    }
+    close_part(out, &out->keys);
+    close_part(out, &out->values);
+    close_part(out, &out->headers);
+    if (out->has_timestamp || out->timestamps.length != 0) close_timestamp(out);
+    if (out->port != 0 || out->ports.length != 0) {
+        uint16_t first = 0;
+        while (out->ports.length < out->emitted * sizeof first) tidemill_append(&out->ports, &first, sizeof first);
+        tidemill_append(&out->ports, &out->port, sizeof out->port);
+        out->port = 0;
+    }
+    out->has_draft = false;
+    AS(uint32_t, out->counts)[out->current]++;
+    out->emitted++;
+}
+
+static void truncate_to(tidemill_buffer *buffer, size_t length) {
+    if (buffer->length > length) buffer->length = length;
+}
+
+void tidemill_reject(tidemill_emitter *out, const char *format, ...) {
+    if (out->is_rejected || !out->has_begun) return;
+    drop_draft(out);
+    part *parts[] = {&out->keys, &out->values, &out->headers};
+    for (size_t i = 0; i < 3; i++) {
+        tidemill_builder *column = &parts[i]->column;
+        if (tidemill_builder_items(column) > out->before) tidemill_builder_truncate(column, out->before);
+    }
+    truncate_to(&out->timestamps, out->before * sizeof(int64_t));
+    truncate_to(&out->ports, out->before * sizeof(uint16_t));
+    out->emitted = out->before;
+    AS(uint32_t, out->counts)[out->current] = 0;
+    out->is_rejected = true;
+
+    tidemill_rejection rejection = {.index = out->current};
+    size_t start = out->reasons.length;
+    va_list arguments;
+    va_start(arguments, format);
+    tidemill_append_printed(&out->reasons, format, arguments);
+    va_end(arguments);
+    rejection.reason_length = out->reasons.length - start;
+    tidemill_append(&out->rejected, &rejection, sizeof rejection);
+}
+
+void tidemill_begin_record(tidemill_emitter *out, uint32_t index) {
+    drop_draft(out);
+    out->current = index;
+    out->before = out->emitted;
+    out->has_begun = true;
+    out->is_rejected = false;
+}
+
+static void begin_part(part *part, const tidemill_column *input, unsigned bit, const char *name) {
+    tidemill_builder_reset(&part->column);
+    part->input = input;
+    part->draft = INHERITED;
+    part->bit = bit;
+    part->name = name;
+}
+
+static void begin(tidemill_emitter *out, const tidemill_about *about, const tidemill_batch *batch, size_t length) {
+    out->about = about;
+    out->input = batch;
+    begin_part(&out->keys, &batch->keys, TIDEMILL_KEYS, "keys");
+    begin_part(&out->values, &batch->values, TIDEMILL_VALUES, "values");
+    begin_part(&out->headers, &batch->headers, TIDEMILL_HEADERS, "headers");
+    out->timestamps.length = out->ports.length = out->rejected.length = out->reasons.length = 0;
+    out->counts.length = 0;
+    tidemill_make_room(&out->counts, length * sizeof(uint32_t));
+    out->counts.length = length * sizeof(uint32_t);
+    if (length != 0) memset(out->counts.data, 0, out->counts.length);
+    out->has_timestamp = out->has_draft = out->has_begun = out->is_rejected = false;
+    out->port = 0;
+    out->current = 0;
+    out->before = out->emitted = 0;
+    out->status = TIDEMILL_OK;
+}
+
+static bool is_one_each(const tidemill_emitter *out, size_t length) {
+    if (out->emitted != length) return false;
+    for (size_t i = 0; i < length; i++) {
+        if (AS(uint32_t, out->counts)[i] != 1) return false;
+    }
+    return true;
+}
+
+static void finish(tidemill_emitter *out, size_t length, tidemill_outcome *outcome) {
+    drop_draft(out);
+    tidemill_rejection *rejected = AS(tidemill_rejection, out->rejected);
+    size_t rejections = out->rejected.length / sizeof *rejected, start = 0;
+    for (size_t i = 0; i < rejections; i++) {
+        rejected[i].reason = (const char *)out->reasons.data + start;
+        start += rejected[i].reason_length;
+    }
+    bool has_counts = !is_one_each(out, length);
+    tidemill_outcome made = {
+        .emitted = {
+            .keys = tidemill_builder_column(&out->keys.column),
+            .values = tidemill_builder_column(&out->values.column),
+            .headers = tidemill_builder_column(&out->headers.column),
+            .timestamps = AS(int64_t, out->timestamps),
+            .timestamps_length = out->timestamps.length / sizeof(int64_t),
+        },
+        .counts = AS(uint32_t, out->counts),
+        .counts_length = has_counts ? length : 0,
+        .ports = AS(uint16_t, out->ports),
+        .ports_length = out->ports.length / sizeof(uint16_t),
+        .rejected = rejected,
+        .rejected_length = rejections,
+    };
+    *outcome = made;
+}
+
+tidemill_status tidemill_run_transform(const tidemill_transform *plugin, const tidemill_batch *batch,
+                                       tidemill_outcome *outcome) {
+    static tidemill_emitter emitter;
+    size_t length = tidemill_batch_length(batch);
+    begin(&emitter, &plugin->about, batch, length);
+    tidemill_records records = {.batch = batch, .emitter = &emitter, .length = (uint32_t)length};
+    tidemill_status status = plugin->process(tidemill_settings(), &records, &emitter);
+    finish(&emitter, length, outcome);
+    return status != TIDEMILL_OK ? status : emitter.status;
+}
