@@ -12,14 +12,14 @@
  *         return TIDEMILL_OK;
  *     }
  *
- *     const tidemill_transform plugin = {
+ *     const tidemill_transform transform_plugin = {
  *         .about = {.summary = "Folds each value to upper case", .reads = TIDEMILL_VALUES},
  *         .process = upper,
  *     };
  *
- * The plugin is the variable `plugin` of the project, a `tidemill_transform` (any number of records for each), a
- * `tidemill_filter` (keeps or drops each) or a `tidemill_reducer` (one record for each key, or key and window);
- * `tidemill plugin build` makes a component of it.
+ * The plugin is a variable of the project: `const tidemill_transform transform_plugin` (any number of records for
+ * each), `const tidemill_filter filter_plugin` (keeps or drops each) or `const tidemill_reducer reducer_plugin` (one
+ * record for each key, or key and window); `tidemill plugin build` makes a component of it.
  *
  * Records lie in columns: what a record hands out are views of the call's own buffers, and what is emitted is
  * written into those of the result. NOTHING OF A RECORD MAY BE USED AFTER THE CALL, nothing is freed by the author,
@@ -108,7 +108,6 @@ typedef struct {
 /* One that the pipeline has to set: TIDEMILL_REQUIRED(struct settings, topic, TEXT, "Where to."). */
 #define TIDEMILL_REQUIRED(type, member, of_kind, about) \
     {.name = #member, .doc = about, .kind = TIDEMILL_KIND_##of_kind, .offset = offsetof(type, member), .is_required = true}
-
 
 /* Name and version of a plugin are those of tidemill-plugin.toml. */
 typedef struct {

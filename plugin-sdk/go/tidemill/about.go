@@ -2,7 +2,6 @@ package tidemill
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -40,7 +39,20 @@ func (p Parts) String() string {
 	return strings.Join(names, ", ")
 }
 
-var portName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+// isName tells whether a text is lower case, its words joined by `joint`; the first begins with a letter.
+func isName(text string, joint byte) bool {
+	before := joint
+	for index := range len(text) {
+		letter := text[index]
+		isDigit := letter >= '0' && letter <= '9' && index > 0
+		isJoint := letter == joint && before != joint
+		if !isDigit && !isJoint && (letter < 'a' || letter > 'z') {
+			return false
+		}
+		before = letter
+	}
+	return before != joint
+}
 
 // checked panics where an author has to change something: it runs when the plugin's tests start.
 func (a About) checked() *About {
@@ -48,7 +60,7 @@ func (a About) checked() *About {
 		panic("say in About.Summary what the plugin does: people choose it by that line")
 	}
 	for _, port := range a.Ports {
-		if !portName.MatchString(port) {
+		if !isName(port, '-') {
 			panic(fmt.Sprintf("port `%s`: lower case expected, words joined by `-`", port))
 		}
 	}

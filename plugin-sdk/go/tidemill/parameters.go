@@ -3,7 +3,6 @@ package tidemill
 import (
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,8 +54,6 @@ type Parameter struct {
 // Value of a parameter: string, int64, float64 or bool.
 type Value = any
 
-var parameterName = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
-
 // parametersOf panics where an author has to change something.
 func parametersOf(settings reflect.Type) []Parameter {
 	if settings.Kind() != reflect.Struct {
@@ -82,7 +79,7 @@ func parameterOf(field reflect.StructField, index int) (Parameter, error) {
 	if name, ok := field.Tag.Lookup("param"); ok {
 		parameter.Name = name
 	}
-	if !parameterName.MatchString(parameter.Name) {
+	if !isName(parameter.Name, '_') {
 		return parameter, fmt.Errorf("`%s`: lower case expected, words joined by `_`", parameter.Name)
 	}
 	switch field.Type.Kind() {

@@ -80,6 +80,17 @@ func TestMistakesOfAnAuthorAreTold(t *testing.T) {
 	}
 }
 
+func TestNames(t *testing.T) {
+	for text, want := range map[string]bool{
+		"a": true, "length_min": true, "a1_2b": true, "": false, "_a": false, "a_": false, "a__b": false, "1a": false,
+		"A": false, "a-b": false, "é": false,
+	} {
+		if got := isName(text, '_'); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
 func FuzzHeaders(f *testing.F) {
 	f.Add(appendHeaders(nil, []Header{{"a", []byte("b")}, {"none", nil}}))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0x0f, 2, 'a'})

@@ -4,7 +4,7 @@
 package filter
 
 import (
-	"github.com/tidemill/tidemill/plugin-sdk/go/component/internal/abi"
+	"github.com/tidemill/tidemill/plugin-sdk/go/internal/abi"
 	"github.com/tidemill/tidemill/plugin-sdk/go/tidemill"
 )
 

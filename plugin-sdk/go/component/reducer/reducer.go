@@ -4,7 +4,7 @@
 package reducer
 
 import (
-	"github.com/tidemill/tidemill/plugin-sdk/go/component/internal/abi"
+	"github.com/tidemill/tidemill/plugin-sdk/go/internal/abi"
 	"github.com/tidemill/tidemill/plugin-sdk/go/internal/columns"
 	"github.com/tidemill/tidemill/plugin-sdk/go/tidemill"
 )

@@ -1,8 +1,8 @@
 #include "../abi.h"
 
-extern const tidemill_filter plugin;
+extern const tidemill_filter filter_plugin;
 
-const tidemill_about *abi_about(void) { return &plugin.about; }
+const tidemill_about *abi_about(void) { return &filter_plugin.about; }
 
 /* Room for a failure, though a filter has none. */
 typedef struct {
@@ -14,7 +14,7 @@ typedef struct {
 
 EXPORT("tidemill:plugin/predicate@0.1.0#keep") abi_result *keep(const tidemill_batch *batch) {
     static abi_result result;
-    tidemill_run_filter(&plugin, batch, &result.bits, &result.bytes);
+    tidemill_run_filter(&filter_plugin, batch, &result.bits, &result.bytes);
     abi_done();
     return &result;
 }

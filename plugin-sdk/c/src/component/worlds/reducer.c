@@ -1,8 +1,8 @@
 #include "../abi.h"
 
-extern const tidemill_reducer plugin;
+extern const tidemill_reducer reducer_plugin;
 
-const tidemill_about *abi_about(void) { return &plugin.about; }
+const tidemill_about *abi_about(void) { return &reducer_plugin.about; }
 
 typedef struct {
     uint32_t is_err;
@@ -38,16 +38,16 @@ abi_result *fold(const uint32_t *groups, size_t groups_length, COLUMN(values), c
     tidemill_batch items = {
         .values = COLUMN_OF(values), .timestamps = timestamps, .timestamps_length = timestamps_length};
     tidemill_column accumulators = COLUMN_OF(given);
-    return ended(tidemill_run_fold(&plugin, groups, groups_length, &items, &accumulators, &result.of.column));
+    return ended(tidemill_run_fold(&reducer_plugin, groups, groups_length, &items, &accumulators, &result.of.column));
 }
 
 EXPORT("tidemill:plugin/reduction@0.1.0#merge") abi_result *merge(COLUMN(left), COLUMN(right)) {
     tidemill_column earlier = COLUMN_OF(left), later = COLUMN_OF(right);
-    return ended(tidemill_run_merge(&plugin, &earlier, &later, &result.of.column));
+    return ended(tidemill_run_merge(&reducer_plugin, &earlier, &later, &result.of.column));
 }
 
 EXPORT("tidemill:plugin/reduction@0.1.0#finish")
 abi_result *finish(COLUMN(keys), const tidemill_window *windows, size_t windows_length, COLUMN(given)) {
     tidemill_column of = COLUMN_OF(keys), accumulators = COLUMN_OF(given);
-    return ended(tidemill_run_finish(&plugin, &of, windows, windows_length, &accumulators, &result.of.batch));
+    return ended(tidemill_run_finish(&reducer_plugin, &of, windows, windows_length, &accumulators, &result.of.batch));
 }

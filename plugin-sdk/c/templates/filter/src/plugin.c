@@ -16,7 +16,7 @@ static bool has_text(const void *given, const tidemill_record *record) {
 }
 
 /* What the component exports. */
-const tidemill_filter plugin = {
+const tidemill_filter filter_plugin = {
     .about = {
         .summary = "Keeps the records whose value has a text in it",
         .reads = TIDEMILL_VALUES,

@@ -35,7 +35,7 @@ static tidemill_status finish(const void *settings, const tidemill_group *group,
 }
 
 /* What the component exports. */
-const tidemill_reducer plugin = {
+const tidemill_reducer reducer_plugin = {
     .about = {
         .summary = "Counts the records of each key, and the bytes of their values",
         .reads = TIDEMILL_VALUES,

@@ -31,7 +31,7 @@ static tidemill_status long_words(const void *given, tidemill_records *records, 
 }
 
 /* What the component exports. */
-const tidemill_transform plugin = {
+const tidemill_transform transform_plugin = {
     .about = {
         .summary = "Emits the long words of each line, one record for each, with the word as the key",
         .reads = TIDEMILL_VALUES,
