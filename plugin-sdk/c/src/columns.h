@@ -149,6 +149,18 @@ void tidemill_builder_drop(tidemill_builder *builder);
 void tidemill_builder_truncate(tidemill_builder *builder, size_t items);
 tidemill_column tidemill_builder_column(const tidemill_builder *builder);
 
+/* tidemill_builder_end where there is nothing to do but to note where the item ends. */
+static inline void tidemill_builder_end_fast(tidemill_builder *builder) {
+    tidemill_buffer *offsets = &builder->offsets;
+    bool is_plain = builder->validity.length == 0 && offsets->capacity - offsets->length >= sizeof(uint32_t);
+    if (is_plain && builder->data.length < (size_t)INT32_MAX) {
+        *(uint32_t *)(void *)(offsets->data + offsets->length) = (uint32_t)builder->data.length;
+        offsets->length += sizeof(uint32_t);
+    } else {
+        tidemill_builder_end(builder);
+    }
+}
+
 static inline size_t tidemill_builder_items(const tidemill_builder *builder) {
     return builder->has_begun ? builder->offsets.length / sizeof(uint32_t) - 1 : 0;
 }

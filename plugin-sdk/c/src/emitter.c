@@ -7,13 +7,16 @@
 #include "plugin.h"
 #include "record.h"
 
-typedef enum { INHERITED, PRESENT, ABSENT } state;
+enum {
+    /* Beside the parts of a record, of which these three are columns. */
+    PORTS = 16,
+    COLUMNS = TIDEMILL_KEYS | TIDEMILL_VALUES | TIDEMILL_HEADERS,
+};
 
 /* A part of the records under construction. */
 typedef struct {
     tidemill_builder column;
     const tidemill_column *input;
-    state draft;
     unsigned bit;
     const char *name;
 } part;
@@ -26,14 +29,15 @@ struct tidemill_emitter {
     tidemill_buffer timestamps, ports, counts, rejected;
     /* The reasons, one after the other: their places are known when the last one is written. */
     tidemill_buffer reasons;
-    /* What was set since the last emit. */
-    bool has_timestamp, has_draft;
+    /* The parts that have a column, those that were set since the last emit, and which of these are absent, or have a
+     * column only since then. */
+    unsigned begun, draft, absent, opened;
     int64_t timestamp;
     uint16_t port;
-    /* Of the input record at hand. */
+    /* Of the input record at hand; it is open until it is rejected. */
     uint32_t current;
     size_t before;
-    bool has_begun, is_rejected;
+    bool is_open;
     size_t emitted;
     tidemill_status status;
 };
@@ -47,39 +51,25 @@ static void fail_unread(tidemill_emitter *out, const char *name) {
 
 /* Copies that part of the input records of all that was emitted. */
 static void backfill(tidemill_emitter *out, part *part) {
-    if (out->emitted > 0 && (out->about->reads & part->bit) == 0) fail_unread(out, part->name);
     const uint32_t *counts = AS(uint32_t, out->counts);
     for (uint32_t source = 0; source <= out->current; source++) {
         for (uint32_t i = 0; i < counts[source]; i++) tidemill_builder_copy(&part->column, part->input, source);
     }
 }
 
-/* Gets a column ready for the draft's item. */
-static void open_part(tidemill_emitter *out, part *part) {
-    if (!part->column.has_begun) {
-        size_t bytes = part->input->data_length;
-        tidemill_builder_begin(&part->column, bytes + bytes / 8 + 64, out->counts.length / sizeof(uint32_t));
-        if (out->has_begun) backfill(out, part);
-    }
-    out->has_draft = true;
+/* Gets a column ready for its first item of this call. */
+static __attribute__((noinline)) void open_part(tidemill_emitter *out, part *part) {
+    size_t bytes = part->input->data_length;
+    tidemill_builder_begin(&part->column, bytes + bytes / 8 + 64, out->counts.length / sizeof(uint32_t));
+    out->begun |= part->bit;
+    out->opened |= part->bit;
+    if (out->is_open) backfill(out, part);
 }
 
-static void set_bytes(tidemill_emitter *out, part *part, tidemill_bytes bytes) {
-    open_part(out, part);
-    if (part->draft != INHERITED) tidemill_builder_drop(&part->column);
-    part->draft = PRESENT;
-    tidemill_append(&part->column.data, bytes.data, bytes.length);
-}
-
-static void set_none(tidemill_emitter *out, part *part) {
-    open_part(out, part);
-    tidemill_builder_drop(&part->column);
-    part->draft = ABSENT;
-}
-
-static uint8_t *reserve(tidemill_emitter *out, part *part, size_t length) {
-    open_part(out, part);
-    part->draft = PRESENT;
+static inline uint8_t *reserve(tidemill_emitter *out, part *part, unsigned bit, size_t length) {
+    if ((out->begun & bit) == 0) open_part(out, part);
+    out->draft |= bit;
+    out->absent &= ~bit;
     tidemill_buffer *data = &part->column.data;
     if (data->capacity - data->length < length) tidemill_make_room(data, length);
     uint8_t *at = data->data + data->length;
@@ -87,16 +77,31 @@ static uint8_t *reserve(tidemill_emitter *out, part *part, size_t length) {
     return at;
 }
 
-void tidemill_set_value(tidemill_emitter *out, tidemill_bytes value) { set_bytes(out, &out->values, value); }
-void tidemill_set_key(tidemill_emitter *out, tidemill_bytes key) { set_bytes(out, &out->keys, key); }
+static inline void set_bytes(tidemill_emitter *out, part *part, unsigned bit, tidemill_bytes bytes) {
+    if ((out->draft & bit) != 0) tidemill_builder_drop(&part->column);
+    tidemill_copy(reserve(out, part, bit, bytes.length), bytes.data, bytes.length);
+}
+
+static void set_none(tidemill_emitter *out, part *part) {
+    reserve(out, part, part->bit, 0);
+    tidemill_builder_drop(&part->column);
+    out->absent |= part->bit;
+}
+
+void tidemill_set_value(tidemill_emitter *out, tidemill_bytes value) { set_bytes(out, &out->values, TIDEMILL_VALUES, value); }
+void tidemill_set_key(tidemill_emitter *out, tidemill_bytes key) { set_bytes(out, &out->keys, TIDEMILL_KEYS, key); }
 void tidemill_set_no_value(tidemill_emitter *out) { set_none(out, &out->values); }
 void tidemill_set_no_key(tidemill_emitter *out) { set_none(out, &out->keys); }
 
-uint8_t *tidemill_reserve_value(tidemill_emitter *out, size_t length) { return reserve(out, &out->values, length); }
-uint8_t *tidemill_reserve_key(tidemill_emitter *out, size_t length) { return reserve(out, &out->keys, length); }
+uint8_t *tidemill_reserve_value(tidemill_emitter *out, size_t length) {
+    return reserve(out, &out->values, TIDEMILL_VALUES, length);
+}
+uint8_t *tidemill_reserve_key(tidemill_emitter *out, size_t length) {
+    return reserve(out, &out->keys, TIDEMILL_KEYS, length);
+}
 
 void tidemill_print_value(tidemill_emitter *out, const char *format, ...) {
-    reserve(out, &out->values, 0);
+    reserve(out, &out->values, TIDEMILL_VALUES, 0);
     va_list arguments;
     va_start(arguments, format);
     tidemill_append_printed(&out->values.column.data, format, arguments);
@@ -116,7 +121,7 @@ static void append_number(tidemill_buffer *to, int64_t number) {
 
 void tidemill_set_headers(tidemill_emitter *out, const tidemill_header *headers, size_t count) {
     tidemill_bytes nothing = {NULL, 0};
-    set_bytes(out, &out->headers, nothing);
+    set_bytes(out, &out->headers, TIDEMILL_HEADERS, nothing);
     tidemill_buffer *to = &out->headers.column.data;
     append_number(to, (int64_t)count);
     for (size_t i = 0; i < count; i++) {
@@ -129,7 +134,7 @@ void tidemill_set_headers(tidemill_emitter *out, const tidemill_header *headers,
 
 void tidemill_set_timestamp(tidemill_emitter *out, int64_t timestamp) {
     out->timestamp = timestamp;
-    out->has_timestamp = out->has_draft = true;
+    out->draft |= TIDEMILL_TIMESTAMPS;
 }
 
 void tidemill_set_port(tidemill_emitter *out, uint16_t port) {
@@ -141,31 +146,35 @@ void tidemill_set_port(tidemill_emitter *out, uint16_t port) {
         return;
     }
     out->port = port;
-    out->has_draft = true;
+    if (port != 0) out->draft |= PORTS;
 }
 
-static void drop_draft(tidemill_emitter *out) {
-    if (!out->has_draft) return;
+static __attribute__((noinline)) void drop_draft(tidemill_emitter *out) {
     part *parts[] = {&out->keys, &out->values, &out->headers};
     for (size_t i = 0; i < 3; i++) {
-        if (parts[i]->column.has_begun) tidemill_builder_drop(&parts[i]->column);
-        parts[i]->draft = INHERITED;
+        if ((out->opened & parts[i]->bit) != 0) {
+            tidemill_builder_reset(&parts[i]->column);
+        } else if (parts[i]->column.has_begun) {
+            tidemill_builder_drop(&parts[i]->column);
+        }
     }
-    out->has_timestamp = out->has_draft = false;
+    out->begun &= ~out->opened;
+    out->draft = out->absent = out->opened = 0;
     out->port = 0;
 }
 
 static void close_part(tidemill_emitter *out, part *part) {
     if (!part->column.has_begun) return;
-    if (part->draft == PRESENT) {
-        tidemill_builder_end(&part->column);
-    } else if (part->draft == ABSENT) {
+    bool is_unread = (out->about->reads & part->bit) == 0;
+    if ((out->opened & part->bit) != 0 && out->emitted > 0 && is_unread) fail_unread(out, part->name);
+    if ((out->absent & part->bit) != 0) {
         tidemill_builder_absent(&part->column);
+    } else if ((out->draft & part->bit) != 0) {
+        tidemill_builder_end(&part->column);
     } else {
-        if ((out->about->reads & part->bit) == 0) fail_unread(out, part->name);
+        if (is_unread) fail_unread(out, part->name);
         tidemill_builder_copy(&part->column, part->input, out->current);
     }
-    part->draft = INHERITED;
 }
 
 static int64_t input_timestamp(const tidemill_emitter *out, uint32_t source) {
@@ -183,30 +192,55 @@ static void close_timestamp(tidemill_emitter *out) {
             for (uint32_t i = 0; i < count; i++) tidemill_append(&out->timestamps, &timestamp, sizeof timestamp);
         }
     }
-    if (!out->has_timestamp && !was_read) fail_unread(out, "timestamps");
-    int64_t timestamp = out->has_timestamp ? out->timestamp : input_timestamp(out, out->current);
+    bool is_set = (out->draft & TIDEMILL_TIMESTAMPS) != 0;
+    if (!is_set && !was_read) fail_unread(out, "timestamps");
+    int64_t timestamp = is_set ? out->timestamp : input_timestamp(out, out->current);
     tidemill_append(&out->timestamps, &timestamp, sizeof timestamp);
-    out->has_timestamp = false;
+    out->begun |= TIDEMILL_TIMESTAMPS;
 }
 
-void tidemill_emit(tidemill_emitter *out) {
-    if (out->is_rejected || !out->has_begun) {
-        drop_draft(out);
-        return;
-    }
+static void close_port(tidemill_emitter *out) {
+    uint16_t first = 0;
+    while (out->ports.length < out->emitted * sizeof first) tidemill_append(&out->ports, &first, sizeof first);
+    tidemill_append(&out->ports, &out->port, sizeof out->port);
+    out->begun |= PORTS;
+    out->port = 0;
+}
+
+/* Some part is kept, absent, or no column. */
+static __attribute__((noinline)) void close_all(tidemill_emitter *out) {
     close_part(out, &out->keys);
     close_part(out, &out->values);
     close_part(out, &out->headers);
-    if (out->has_timestamp || out->timestamps.length != 0) close_timestamp(out);
-    if (out->port != 0 || out->ports.length != 0) {
-        uint16_t first = 0;
-        while (out->ports.length < out->emitted * sizeof first) tidemill_append(&out->ports, &first, sizeof first);
-        tidemill_append(&out->ports, &out->port, sizeof out->port);
-        out->port = 0;
+    if (((out->draft | out->begun) & TIDEMILL_TIMESTAMPS) != 0) close_timestamp(out);
+    if (((out->draft | out->begun) & PORTS) != 0) close_port(out);
+}
+
+void tidemill_emit(tidemill_emitter *out) {
+    if (!out->is_open) {
+        drop_draft(out);
+        return;
     }
-    out->has_draft = false;
+    /* Most plugins set the same columns in every record. */
+    if (out->draft == out->begun && (out->draft & ~(unsigned)COLUMNS) == 0 && (out->absent | out->opened) == 0) {
+        if ((out->draft & TIDEMILL_VALUES) != 0) tidemill_builder_end_fast(&out->values.column);
+        if ((out->draft & TIDEMILL_KEYS) != 0) tidemill_builder_end_fast(&out->keys.column);
+        if ((out->draft & TIDEMILL_HEADERS) != 0) tidemill_builder_end_fast(&out->headers.column);
+    } else {
+        close_all(out);
+    }
+    out->draft = out->absent = out->opened = 0;
     AS(uint32_t, out->counts)[out->current]++;
     out->emitted++;
+}
+
+/* Nothing has been emitted: no part needs a column yet. */
+static void forget_columns(tidemill_emitter *out) {
+    tidemill_builder_reset(&out->keys.column);
+    tidemill_builder_reset(&out->values.column);
+    tidemill_builder_reset(&out->headers.column);
+    out->timestamps.length = out->ports.length = 0;
+    out->begun = 0;
 }
 
 static void truncate_to(tidemill_buffer *buffer, size_t length) {
@@ -214,7 +248,7 @@ static void truncate_to(tidemill_buffer *buffer, size_t length) {
 }
 
 void tidemill_reject(tidemill_emitter *out, const char *format, ...) {
-    if (out->is_rejected || !out->has_begun) return;
+    if (!out->is_open) return;
     drop_draft(out);
     part *parts[] = {&out->keys, &out->values, &out->headers};
     for (size_t i = 0; i < 3; i++) {
@@ -224,8 +258,9 @@ void tidemill_reject(tidemill_emitter *out, const char *format, ...) {
     truncate_to(&out->timestamps, out->before * sizeof(int64_t));
     truncate_to(&out->ports, out->before * sizeof(uint16_t));
     out->emitted = out->before;
+    if (out->emitted == 0) forget_columns(out);
     AS(uint32_t, out->counts)[out->current] = 0;
-    out->is_rejected = true;
+    out->is_open = false;
 
     tidemill_rejection rejection = {.index = out->current};
     size_t start = out->reasons.length;
@@ -238,17 +273,15 @@ void tidemill_reject(tidemill_emitter *out, const char *format, ...) {
 }
 
 void tidemill_begin_record(tidemill_emitter *out, uint32_t index) {
-    drop_draft(out);
+    if (out->draft != 0) drop_draft(out);
     out->current = index;
     out->before = out->emitted;
-    out->has_begun = true;
-    out->is_rejected = false;
+    out->is_open = true;
 }
 
 static void begin_part(part *part, const tidemill_column *input, unsigned bit, const char *name) {
     tidemill_builder_reset(&part->column);
     part->input = input;
-    part->draft = INHERITED;
     part->bit = bit;
     part->name = name;
 }
@@ -264,7 +297,8 @@ static void begin(tidemill_emitter *out, const tidemill_about *about, const tide
     tidemill_make_room(&out->counts, length * sizeof(uint32_t));
     out->counts.length = length * sizeof(uint32_t);
     if (length != 0) memset(out->counts.data, 0, out->counts.length);
-    out->has_timestamp = out->has_draft = out->has_begun = out->is_rejected = false;
+    out->begun = out->draft = out->absent = out->opened = 0;
+    out->is_open = false;
     out->port = 0;
     out->current = 0;
     out->before = out->emitted = 0;

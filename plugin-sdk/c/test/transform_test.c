@@ -107,6 +107,17 @@ static void a_rejected_record_takes_back_what_it_has_emitted(void) {
     tidemill_expect(ran.rejected_count == 1 && is(ran.rejected[0].reason, "record 1 is no text"));
 }
 
+/* It leaves no trace: a plugin that does not read keys may set one in a record that it then rejects. */
+static void a_rejected_record_begins_no_column(void) {
+    tidemill_transform blind = plugin;
+    blind.about.reads = TIDEMILL_VALUES;
+    const tidemill_record_given lines[] = {{.key = "a", .value = "key bad"}, {.key = "b", .value = "plain"}};
+    const tidemill_param params[] = {tidemill_param_number("ratio", 2)};
+    tidemill_ran ran = tidemill_run(&blind, params, 1, lines, 2);
+    tidemill_expect(ran.status == TIDEMILL_OK && ran.emitted_count == 1 && ran.rejected_count == 1);
+    tidemill_expect(is(ran.emitted[0].key, "b") && is(ran.emitted[0].value, "plain"));
+}
+
 static void calls_fail_with_their_reason(void) {
     tidemill_ran ran = run("fail");
     tidemill_expect(ran.status == TIDEMILL_RETRYABLE && is(ran.failure, "again, 5"));
@@ -177,6 +188,7 @@ static void logging_is_remembered(void) {
 int main(void) {
     parts_are_set_or_stay();
     a_rejected_record_takes_back_what_it_has_emitted();
+    a_rejected_record_begins_no_column();
     calls_fail_with_their_reason();
     settings_are_checked();
     filters_keep();

@@ -1,8 +1,8 @@
 package tidemill
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tidemill/tidemill/plugin-sdk/go/internal/columns"
 )
@@ -22,110 +22,95 @@ type Emitter struct {
 	counts                []uint32
 	rejected              []columns.Rejection
 
-	// Of the input record at hand.
-	current    int
-	before     int
-	isRejected bool
-	// Whether each record until now has emitted exactly one.
-	oneEach bool
+	// The parts that have a column, those that were set since the last Emit, and which of these are absent, or have
+	// a column only since then.
+	begun, draft, absent, opened Parts
+	at                           int64
+	port                         uint16
+
+	// Of the input record at hand; it is open until it is rejected.
+	current int
+	before  int
+	isOpen  bool
 
 	emitted int
-	draft   draft
 	err     error
 }
 
-// draft is what was set since the last Emit.
-type draft struct {
-	key, value, headers, timestamp state
-	at                             int64
-	port                           uint16
-}
+// ports is a part beside those of a record.
+const ports Parts = 16
 
-type state uint8
-
-const (
-	inherited state = iota
-	present
-	absent
-)
+const columnParts = Keys | Values | Headers
 
 // Key sets the key.
 func (e *Emitter) Key(key []byte) *Emitter {
-	if e.begin(&e.keys, &e.draft.key, Keys) {
-		e.keys.Append(key)
-	}
+	e.begin(&e.keys, Keys)
+	e.keys.Append(key)
 	return e
 }
 
 // KeyString sets the key.
 func (e *Emitter) KeyString(key string) *Emitter {
-	if e.begin(&e.keys, &e.draft.key, Keys) {
-		e.keys.AppendString(key)
-	}
+	e.begin(&e.keys, Keys)
+	e.keys.AppendString(key)
 	return e
 }
 
 // AppendKey has write append the key to the result's own buffer, as strconv.AppendInt does. What write is given
 // is not to be looked at.
 func (e *Emitter) AppendKey(write func(to []byte) []byte) *Emitter {
-	if e.begin(&e.keys, &e.draft.key, Keys) {
-		e.keys.Extend(write)
-	}
+	e.begin(&e.keys, Keys)
+	e.keys.Extend(write)
 	return e
 }
 
 // NoKey makes the key absent.
 func (e *Emitter) NoKey() *Emitter {
-	if e.begin(&e.keys, &e.draft.key, Keys) {
-		e.draft.key = absent
-	}
+	e.begin(&e.keys, Keys)
+	e.absent |= Keys
 	return e
 }
 
 // Value sets the value.
 func (e *Emitter) Value(value []byte) *Emitter {
-	if e.begin(&e.values, &e.draft.value, Values) {
-		e.values.Append(value)
-	}
+	e.begin(&e.values, Values)
+	e.values.Append(value)
 	return e
 }
 
 // ValueString sets the value.
 func (e *Emitter) ValueString(value string) *Emitter {
-	if e.begin(&e.values, &e.draft.value, Values) {
-		e.values.AppendString(value)
-	}
+	e.begin(&e.values, Values)
+	e.values.AppendString(value)
 	return e
 }
 
 // AppendValue has write append the value to the result's own buffer, as strconv.AppendInt does. What write is
 // given is not to be looked at.
 func (e *Emitter) AppendValue(write func(to []byte) []byte) *Emitter {
-	if e.begin(&e.values, &e.draft.value, Values) {
-		e.values.Extend(write)
-	}
+	e.begin(&e.values, Values)
+	e.values.Extend(write)
 	return e
 }
 
 // NoValue makes the value absent.
 func (e *Emitter) NoValue() *Emitter {
-	if e.begin(&e.values, &e.draft.value, Values) {
-		e.draft.value = absent
-	}
+	e.begin(&e.values, Values)
+	e.absent |= Values
 	return e
 }
 
 // Headers sets all headers.
 func (e *Emitter) Headers(headers ...Header) *Emitter {
-	if e.begin(&e.headers, &e.draft.headers, Headers) {
-		e.headers.Extend(func(to []byte) []byte { return appendHeaders(to, headers) })
-	}
+	e.begin(&e.headers, Headers)
+	e.headers.Extend(func(to []byte) []byte { return appendHeaders(to, headers) })
 	return e
 }
 
 // Timestamp sets the event time, milliseconds since 1970-01-01 UTC.
 func (e *Emitter) Timestamp(at int64) *Emitter {
-	e.draft.timestamp, e.draft.at = present, at
+	e.draft |= Timestamps
+	e.at = at
 	return e
 }
 
@@ -135,37 +120,60 @@ func (e *Emitter) Port(port int) *Emitter {
 		e.fail(fmt.Errorf("there is no port %d; the plugin has %d", port, max(len(e.about.Ports), 1)))
 		return e
 	}
-	e.draft.port = uint16(port)
+	e.port = uint16(port)
+	if port != 0 {
+		e.draft |= ports
+	}
 	return e
 }
 
 // Emit ends a record.
 func (e *Emitter) Emit() {
-	if e.isRejected || e.current < 0 {
+	if !e.isOpen {
 		e.dropDraft()
 		return
 	}
-	e.end(&e.keys, &e.input.Keys, e.draft.key, Keys)
-	e.end(&e.values, &e.input.Values, e.draft.value, Values)
-	e.end(&e.headers, &e.input.Headers, e.draft.headers, Headers)
-	if e.draft.timestamp == present || len(e.timestamps) != 0 {
+	// Most plugins set the same columns in every record. Calls are dear in a component: what is common has few.
+	if e.draft == e.begun && e.draft&^columnParts == 0 && e.absent|e.opened == 0 {
+		if e.draft&Values != 0 {
+			e.values.End()
+		}
+		if e.draft&Keys != 0 {
+			e.keys.End()
+		}
+		if e.draft&Headers != 0 {
+			e.headers.End()
+		}
+	} else {
+		e.endAll()
+	}
+	e.draft, e.absent, e.opened = 0, 0, 0
+	e.counts[e.current]++
+	e.emitted++
+}
+
+// endAll is for records that keep a part, have one absent, or set what is no column.
+func (e *Emitter) endAll() {
+	e.end(&e.keys, &e.input.Keys, Keys)
+	e.end(&e.values, &e.input.Values, Values)
+	e.end(&e.headers, &e.input.Headers, Headers)
+	if (e.draft|e.begun)&Timestamps != 0 {
 		e.endTimestamp()
 	}
-	if e.draft.port != 0 || len(e.ports) != 0 {
+	if (e.draft|e.begun)&ports != 0 {
 		for len(e.ports) < e.emitted {
 			e.ports = append(e.ports, 0)
 		}
-		e.ports = append(e.ports, e.draft.port)
+		e.ports = append(e.ports, e.port)
+		e.begun |= ports
+		e.port = 0
 	}
-	e.draft = draft{}
-	e.counts[e.current]++
-	e.emitted++
 }
 
 // Reject refuses the record at hand: what it has emitted is taken back, the operator's policy says what becomes
 // of it, and the other records go on.
 func (e *Emitter) Reject(reason string) {
-	if e.isRejected || e.current < 0 {
+	if !e.isOpen {
 		return
 	}
 	e.dropDraft()
@@ -177,7 +185,10 @@ func (e *Emitter) Reject(reason string) {
 	e.timestamps = e.timestamps[:min(e.before, len(e.timestamps))]
 	e.ports = e.ports[:min(e.before, len(e.ports))]
 	e.emitted, e.counts[e.current] = e.before, 0
-	e.isRejected = true
+	if e.emitted == 0 {
+		e.forgetColumns()
+	}
+	e.isOpen = false
 	e.rejected = append(e.rejected, columns.Rejection{Index: uint32(e.current), Reason: reason})
 }
 
@@ -192,38 +203,34 @@ func (e *Emitter) reset(input *columns.Batch, records int) {
 	}
 	e.counts = e.counts[:records]
 	clear(e.counts)
-	e.current, e.before, e.emitted, e.isRejected, e.oneEach = -1, 0, 0, false, true
-	e.draft, e.err = draft{}, nil
+	e.current, e.before, e.emitted, e.isOpen = -1, 0, 0, false
+	e.begun, e.draft, e.absent, e.opened, e.err = 0, 0, 0, 0, nil
 }
 
 func (e *Emitter) beginRecord(index int) {
-	if index <= e.current {
-		e.fail(errors.New("records are gone over once in a call"))
+	if e.draft != 0 {
+		e.dropDraft()
 	}
-	e.dropDraft()
-	if e.current >= 0 && e.counts[e.current] != 1 {
-		e.oneEach = false
-	}
-	e.current, e.before, e.isRejected = index, e.emitted, false
+	e.current, e.before, e.isOpen = index, e.emitted, true
 }
 
-// begin gets a column ready for the draft's item. False where the part may not be set.
-func (e *Emitter) begin(column *columns.Builder, state *state, part Parts) bool {
-	if !column.Begun() {
+// begin gets a column ready for the draft's item, and forgets what was set before it.
+func (e *Emitter) begin(column *columns.Builder, part Parts) {
+	if e.begun&part == 0 {
 		e.beginColumn(column, part)
+	} else if e.draft&part != 0 {
+		column.Drop()
 	}
-	column.Drop()
-	*state = present
-	return true
+	e.draft |= part
+	e.absent &^= part
 }
 
 // beginColumn gives those items to a column that were emitted before some record set it.
 func (e *Emitter) beginColumn(column *columns.Builder, part Parts) {
 	input := e.partOf(part)
 	column.Begin(len(input.Data)+len(input.Data)/8, len(e.counts))
-	if e.emitted > 0 {
-		e.mustRead(part)
-	}
+	e.begun |= part
+	e.opened |= part
 	for source, count := range e.counts {
 		for range count {
 			column.Copy(input, source)
@@ -242,15 +249,17 @@ func (e *Emitter) partOf(part Parts) *columns.Column {
 	}
 }
 
-func (e *Emitter) end(column *columns.Builder, input *columns.Column, state state, part Parts) {
-	if !column.Begun() {
-		return
+func (e *Emitter) end(column *columns.Builder, input *columns.Column, part Parts) {
+	if e.opened&part != 0 && e.emitted > 0 {
+		e.mustRead(part)
 	}
-	switch state {
-	case present:
-		column.End()
-	case absent:
+	switch {
+	case e.begun&part == 0:
+	case e.absent&part != 0:
+		column.Drop()
 		column.Absent()
+	case e.draft&part != 0:
+		column.End()
 	default:
 		e.mustRead(part)
 		column.Copy(input, e.current)
@@ -266,12 +275,13 @@ func (e *Emitter) endTimestamp() {
 			}
 		}
 	}
-	at := e.draft.at
-	if e.draft.timestamp != present {
+	at := e.at
+	if e.draft&Timestamps == 0 {
 		e.mustRead(Timestamps)
 		at = Record{e.input, e.current}.Timestamp()
 	}
 	e.timestamps = append(e.timestamps, at)
+	e.begun |= Timestamps
 }
 
 // mustRead fails the call where some records set a part and others keep it, which is then to be copied.
@@ -284,15 +294,27 @@ func (e *Emitter) mustRead(part Parts) {
 }
 
 func (e *Emitter) dropDraft() {
-	if e.draft == (draft{}) {
-		return
+	dropPart(&e.keys, e.opened&Keys != 0)
+	dropPart(&e.values, e.opened&Values != 0)
+	dropPart(&e.headers, e.opened&Headers != 0)
+	e.begun &^= e.opened
+	e.draft, e.absent, e.opened, e.port = 0, 0, 0, 0
+}
+
+func dropPart(column *columns.Builder, isNew bool) {
+	if isNew {
+		column.Reset()
+	} else if column.Begun() {
+		column.Drop()
 	}
-	for _, column := range []*columns.Builder{&e.keys, &e.values, &e.headers} {
-		if column.Begun() {
-			column.Drop()
-		}
-	}
-	e.draft = draft{}
+}
+
+// forgetColumns is for when nothing has been emitted: no part needs a column yet.
+func (e *Emitter) forgetColumns() {
+	e.keys.Reset()
+	e.values.Reset()
+	e.headers.Reset()
+	e.timestamps, e.ports, e.begun = e.timestamps[:0], e.ports[:0], 0
 }
 
 func (e *Emitter) fail(err error) {
@@ -312,9 +334,11 @@ func (e *Emitter) outcome() columns.Outcome {
 		},
 		Counts: e.counts, Ports: e.ports, Rejected: e.rejected,
 	}
-	visited := e.current + 1
-	if e.oneEach && visited == len(e.counts) && (visited == 0 || e.counts[e.current] == 1) {
+	// Exactly one each is said by no counts.
+	if e.emitted == len(e.counts) && !slices.ContainsFunc(e.counts, isNotOne) {
 		outcome.Counts = nil
 	}
 	return outcome
 }
+
+func isNotOne(count uint32) bool { return count != 1 }

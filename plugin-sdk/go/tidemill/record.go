@@ -27,6 +27,10 @@ func (r *Records) Len() int {
 // All goes over the records, in order and once: what is emitted belongs to the record at hand.
 func (r *Records) All() iter.Seq[Record] {
 	return func(yield func(Record) bool) {
+		if r.emitter.current >= 0 {
+			r.emitter.fail(errors.New("records are gone over once in a call"))
+			return
+		}
 		for index := range r.length {
 			r.emitter.beginRecord(index)
 			if !yield(Record{&r.batch, index}) {

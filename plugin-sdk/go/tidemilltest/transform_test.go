@@ -107,6 +107,21 @@ func TestARejectedRecordTakesBackWhatItHasEmitted(t *testing.T) {
 	}
 }
 
+func TestARejectedRecordBeginsNoColumn(t *testing.T) {
+	// It leaves no trace: a plugin that does not read keys may set one in a record that it then rejects.
+	plugin := transform(tidemill.About{Reads: tidemill.Values}, each(func(r tidemill.Record, out *tidemill.Emitter) {
+		if r.Index() == 0 {
+			out.KeyString("k").Timestamp(1).Emit()
+			out.Reject("no")
+		}
+		out.Emit()
+	}))
+	ran := tidemilltest.Run(t, plugin, nil, tidemilltest.Keyed("a", "1"), tidemilltest.Keyed("b", "2"))
+	if !slices.Equal(ran.Keys(), []string{"b"}) || len(ran.Rejected) != 1 {
+		t.Error(ran)
+	}
+}
+
 func TestADraftThatIsNotEmittedIsDropped(t *testing.T) {
 	plugin := transform(tidemill.About{Reads: tidemill.Values}, each(func(r tidemill.Record, out *tidemill.Emitter) {
 		out.ValueString("never").KeyString("never")

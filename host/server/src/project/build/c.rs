@@ -41,7 +41,7 @@ pub fn build(dir: &Path) -> Result<PathBuf, ProjectError> {
         ))
         .with(|clang| {
             clang
-                .args(["--target=wasm32-wasi", "-std=c11", "-O2", "-flto", "-msimd128", "-Wall"])
+                .args(["--target=wasm32-wasi", "-std=c11", "-O3", "-flto", "-msimd128", "-Wall"])
                 .args(["-mexec-model=reactor", STACK, "-Wl,--strip-debug"])
                 .arg(format!("-DTIDEMILL_NAME={name:?}"))
                 .arg(format!("-DTIDEMILL_VERSION={version:?}"))
