@@ -64,6 +64,13 @@ func (e *Emitter) AppendKey(write func(to []byte) []byte) *Emitter {
 	return e
 }
 
+// ReserveKey sets the key to so many bytes of the result's own buffer, for the author to fill, all of them, before
+// anything else is done with the emitter.
+func (e *Emitter) ReserveKey(length int) []byte {
+	e.begin(&e.keys, Keys)
+	return e.keys.Reserve(length)
+}
+
 // NoKey makes the key absent.
 func (e *Emitter) NoKey() *Emitter {
 	e.begin(&e.keys, Keys)
@@ -91,6 +98,13 @@ func (e *Emitter) AppendValue(write func(to []byte) []byte) *Emitter {
 	e.begin(&e.values, Values)
 	e.values.Extend(write)
 	return e
+}
+
+// ReserveValue sets the value to so many bytes of the result's own buffer, for the author to fill, all of them, before
+// anything else is done with the emitter.
+func (e *Emitter) ReserveValue(length int) []byte {
+	e.begin(&e.values, Values)
+	return e.values.Reserve(length)
 }
 
 // NoValue makes the value absent.
@@ -216,12 +230,18 @@ func (e *Emitter) beginRecord(index int) {
 
 // begin gets a column ready for the draft's item, and forgets what was set before it.
 func (e *Emitter) begin(column *columns.Builder, part Parts) {
-	if e.begun&part == 0 {
-		e.beginColumn(column, part)
-	} else if e.draft&part != 0 {
-		column.Drop()
+	if e.begun&part == 0 || e.draft&part != 0 {
+		e.beginOrDrop(column, part)
 	}
 	e.draft |= part
+}
+
+func (e *Emitter) beginOrDrop(column *columns.Builder, part Parts) {
+	if e.begun&part == 0 {
+		e.beginColumn(column, part)
+	} else {
+		column.Drop()
+	}
 	e.absent &^= part
 }
 

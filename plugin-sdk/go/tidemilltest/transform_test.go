@@ -138,7 +138,9 @@ func TestADraftThatIsNotEmittedIsDropped(t *testing.T) {
 func TestWritingInPlace(t *testing.T) {
 	plugin := transform(tidemill.About{Reads: tidemill.Values}, each(func(r tidemill.Record, out *tidemill.Emitter) {
 		out.AppendValue(func(to []byte) []byte { return strconv.AppendInt(to, int64(len(r.Value())), 10) }).
-			AppendKey(func(to []byte) []byte { return append(to, 'k') }).Emit()
+			AppendKey(func(to []byte) []byte { return append(to, 'k') })
+		copy(out.ReserveKey(1), "k")
+		out.Emit()
 	}))
 	ran := tidemilltest.Run(t, plugin, nil, tidemilltest.Value("abc"), tidemilltest.Value(""))
 	if !slices.Equal(ran.Values(), []string{"3", "0"}) || !slices.Equal(ran.Keys(), []string{"k", "k"}) {

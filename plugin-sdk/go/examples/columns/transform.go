@@ -5,6 +5,8 @@
 package transform
 
 import (
+	"slices"
+
 	"github.com/tidemill/tidemill/plugin-sdk/go/internal/abi"
 	"github.com/tidemill/tidemill/plugin-sdk/go/internal/columns"
 	"github.com/tidemill/tidemill/plugin-sdk/go/tidemill"
@@ -26,12 +28,15 @@ func process(at abi.Address) abi.Address {
 	values := abi.BatchAt(at).Values
 	data, offsets = data[:0], append(offsets[:0], 0)
 	for index := range len(values.Offsets) - 1 {
+		value := values.Data[values.Offsets[index]:values.Offsets[index+1]]
 		start := len(data)
-		data = append(data, values.Data[values.Offsets[index]:values.Offsets[index+1]]...)
-		for index, letter := range data[start:] {
+		data = slices.Grow(data, len(value))[:start+len(value)]
+		to := data[start:]
+		for index, letter := range value {
 			if letter >= 'a' && letter <= 'z' {
-				data[start+index] = letter - 32
+				letter -= 32
 			}
+			to[index] = letter
 		}
 		offsets = append(offsets, uint32(len(data)))
 	}

@@ -10,18 +10,14 @@ var Plugin = tidemill.Transform(tidemill.About{
 }, func(_ *tidemill.None, records *tidemill.Records, out *tidemill.Emitter) error {
 	for record := range records.All() {
 		value := record.Value()
-		out.AppendValue(func(to []byte) []byte { return appendUpper(to, value) }).Emit()
+		to := out.ReserveValue(len(value))
+		for index, letter := range value {
+			if letter >= 'a' && letter <= 'z' {
+				letter -= 32
+			}
+			to[index] = letter
+		}
+		out.Emit()
 	}
 	return nil
 })
-
-func appendUpper(to, value []byte) []byte {
-	start := len(to)
-	to = append(to, value...)
-	for index, letter := range to[start:] {
-		if letter >= 'a' && letter <= 'z' {
-			to[start+index] = letter - 32
-		}
-	}
-	return to
-}

@@ -1,5 +1,7 @@
 package columns
 
+import "slices"
+
 // Builder makes a column. What was appended becomes an item by End or Absent; its buffers stay for the next
 // column, so that a plugin that runs for days allocates nothing for its results.
 type Builder struct {
@@ -49,6 +51,13 @@ func (b *Builder) AppendString(text string) {
 // Extend has write append to the item at hand; what came before it is not to be changed.
 func (b *Builder) Extend(write func([]byte) []byte) {
 	b.data = write(b.data)
+}
+
+// Reserve adds so many bytes to the item at hand, of any content.
+func (b *Builder) Reserve(length int) []byte {
+	start := len(b.data)
+	b.data = slices.Grow(b.data, length)[:start+length]
+	return b.data[start : start+length : start+length]
 }
 
 // Drop forgets what was added to the item at hand.
