@@ -10,6 +10,7 @@
 enum {
     /* Beside the parts of a record, of which these three are columns. */
     PORTS = 16,
+    NO_DRAFT = 32,
     COLUMNS = TIDEMILL_KEYS | TIDEMILL_VALUES | TIDEMILL_HEADERS,
 };
 
@@ -32,6 +33,9 @@ struct tidemill_emitter {
     /* The parts that have a column, those that were set since the last emit, and which of these are absent, or have a
      * column only since then. */
     unsigned begun, draft, absent, opened;
+    /* The draft that an emit has nothing to ask about: columns alone, all that have begun, none absent, none new.
+     * NO_DRAFT is none at all. */
+    unsigned plain;
     int64_t timestamp;
     uint16_t port;
     /* Of the input record at hand; it is open until it is rejected. */
@@ -63,13 +67,14 @@ static __attribute__((noinline)) void open_part(tidemill_emitter *out, part *par
     tidemill_builder_begin(&part->column, bytes + bytes / 8 + 64, out->counts.length / sizeof(uint32_t));
     out->begun |= part->bit;
     out->opened |= part->bit;
+    out->plain = NO_DRAFT;
     if (out->is_open) backfill(out, part);
 }
 
 static inline uint8_t *reserve(tidemill_emitter *out, part *part, unsigned bit, size_t length) {
     if ((out->begun & bit) == 0) open_part(out, part);
     out->draft |= bit;
-    out->absent &= ~bit;
+    if (out->absent != 0) out->absent &= ~bit;
     tidemill_buffer *data = &part->column.data;
     if (data->capacity - data->length < length) tidemill_make_room(data, length);
     uint8_t *at = data->data + data->length;
@@ -86,6 +91,7 @@ static void set_none(tidemill_emitter *out, part *part) {
     reserve(out, part, part->bit, 0);
     tidemill_builder_drop(&part->column);
     out->absent |= part->bit;
+    out->plain = NO_DRAFT;
 }
 
 void tidemill_set_value(tidemill_emitter *out, tidemill_bytes value) { set_bytes(out, &out->values, TIDEMILL_VALUES, value); }
@@ -160,6 +166,7 @@ static __attribute__((noinline)) void drop_draft(tidemill_emitter *out) {
     }
     out->begun &= ~out->opened;
     out->draft = out->absent = out->opened = 0;
+    out->plain = NO_DRAFT;
     out->port = 0;
 }
 
@@ -216,20 +223,29 @@ static __attribute__((noinline)) void close_all(tidemill_emitter *out) {
     if (((out->draft | out->begun) & PORTS) != 0) close_port(out);
 }
 
-void tidemill_emit(tidemill_emitter *out) {
+static __attribute__((noinline)) void emit_asking(tidemill_emitter *out) {
     if (!out->is_open) {
         drop_draft(out);
         return;
     }
-    /* Most plugins set the same columns in every record. */
-    if (out->draft == out->begun && (out->draft & ~(unsigned)COLUMNS) == 0 && (out->absent | out->opened) == 0) {
-        if ((out->draft & TIDEMILL_VALUES) != 0) tidemill_builder_end_fast(&out->values.column);
-        if ((out->draft & TIDEMILL_KEYS) != 0) tidemill_builder_end_fast(&out->keys.column);
-        if ((out->draft & TIDEMILL_HEADERS) != 0) tidemill_builder_end_fast(&out->headers.column);
-    } else {
-        close_all(out);
-    }
+    close_all(out);
     out->draft = out->absent = out->opened = 0;
+    out->plain = (out->begun & ~(unsigned)COLUMNS) == 0 ? out->begun : NO_DRAFT;
+    AS(uint32_t, out->counts)[out->current]++;
+    out->emitted++;
+}
+
+void tidemill_emit(tidemill_emitter *out) {
+    unsigned draft = out->draft;
+    /* Most plugins set the same columns in every record. */
+    if (draft != out->plain) {
+        emit_asking(out);
+        return;
+    }
+    if ((draft & TIDEMILL_VALUES) != 0) tidemill_builder_end_fast(&out->values.column);
+    if ((draft & TIDEMILL_KEYS) != 0) tidemill_builder_end_fast(&out->keys.column);
+    if ((draft & TIDEMILL_HEADERS) != 0) tidemill_builder_end_fast(&out->headers.column);
+    out->draft = 0;
     AS(uint32_t, out->counts)[out->current]++;
     out->emitted++;
 }
@@ -261,6 +277,7 @@ void tidemill_reject(tidemill_emitter *out, const char *format, ...) {
     if (out->emitted == 0) forget_columns(out);
     AS(uint32_t, out->counts)[out->current] = 0;
     out->is_open = false;
+    out->plain = NO_DRAFT;
 
     tidemill_rejection rejection = {.index = out->current};
     size_t start = out->reasons.length;
@@ -298,6 +315,7 @@ static void begin(tidemill_emitter *out, const tidemill_about *about, const tide
     out->counts.length = length * sizeof(uint32_t);
     if (length != 0) memset(out->counts.data, 0, out->counts.length);
     out->begun = out->draft = out->absent = out->opened = 0;
+    out->plain = NO_DRAFT;
     out->is_open = false;
     out->port = 0;
     out->current = 0;

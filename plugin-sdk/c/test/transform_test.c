@@ -37,6 +37,10 @@ static tidemill_status words(const void *given, tidemill_records *records, tidem
             if (tidemill_equal(word, tidemill_text("key"))) tidemill_set_key(out, K);
             if (tidemill_equal(word, tidemill_text("nokey"))) tidemill_set_no_key(out);
             if (tidemill_equal(word, tidemill_text("novalue"))) tidemill_set_no_value(out);
+            if (tidemill_equal(word, tidemill_text("changed"))) {
+                tidemill_set_no_value(out);
+                memcpy(tidemill_reserve_value(out, 4), "mind", 4);
+            }
             if (tidemill_equal(word, tidemill_text("time"))) tidemill_set_timestamp(out, 99);
             if (tidemill_equal(word, tidemill_text("port"))) tidemill_set_port(out, 1);
             if (tidemill_equal(word, tidemill_text("noport"))) tidemill_set_port(out, 2);
@@ -96,6 +100,13 @@ static void parts_are_set_or_stay(void) {
     tidemill_expect(is(made[7].value, "UPPER") && made[8].value_length == 200 && made[8].value[199] == '7');
     tidemill_expect(made[8].headers_length == 9 && made[9].headers_length == 8 && made[9].headers[0] == 4);
     tidemill_expect(is(made[10].key, NULL) && is(made[10].value, "plain") && made[10].headers == NULL);
+}
+
+static void the_last_word_on_a_part_counts(void) {
+    tidemill_ran ran = run("changed novalue changed");
+    tidemill_expect(ran.emitted_count == 5 && is(ran.emitted[1].value, "mind"));
+    tidemill_expect(is(ran.emitted[2].value, NULL) && is(ran.emitted[3].value, "mind"));
+    tidemill_expect(is(ran.emitted[4].value, "plain"));
 }
 
 static void a_rejected_record_takes_back_what_it_has_emitted(void) {
@@ -187,6 +198,7 @@ static void logging_is_remembered(void) {
 
 int main(void) {
     parts_are_set_or_stay();
+    the_last_word_on_a_part_counts();
     a_rejected_record_takes_back_what_it_has_emitted();
     a_rejected_record_begins_no_column();
     calls_fail_with_their_reason();
