@@ -96,7 +96,7 @@ mod tests {
         for (text, told) in [
             ("world = \"map\"", "`transform`, `filter`, `reducer`"),
             ("world = \"filter\"\ngrants = [\"network\"]", "line 2"),
-            ("world = \"filter\"\nname = \"x\"", "unknown field"),
+            ("world = \"filter\"\nsummary = \"x\"", "unknown field"),
             ("", "missing field `world`"),
         ] {
             let Err(ProjectError::Manifest { source, .. }) = read(text) else { panic!("{text}") };

@@ -165,6 +165,16 @@ mod tests {
         assert_eq!(inputs[2], Record::default());
     }
 
+    /// People copy it.
+    #[test]
+    fn the_guides_example_is_read() {
+        let guide = include_str!("../../../../../docs/guides/testing-plugins.md");
+        let example = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+        let cases: Cases = toml::from_str(example.unwrap()).unwrap();
+        assert_eq!(cases.cases.len(), 2);
+        assert_eq!(cases.cases[1].rejected[0].record, 0);
+    }
+
     #[test]
     fn mistakes_are_told() {
         for (input, told) in [
