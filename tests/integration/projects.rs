@@ -149,11 +149,12 @@ fn one_project(chain: &Chain, expected: &Expected, host: &Host, folder: &Path) {
     assert!(created["files"].as_array().unwrap().contains(&"README.md".into()), "{created}");
     shell(chain.tests, &project, folder);
 
+    // It builds as well; not every tool chain makes the same bytes again.
+    passes_its_trial(&name, &with_tools(&["-o", "json", "plugin", "test", dir], folder));
     let built = with_tools(&["-o", "json", "plugin", "build", dir], folder);
     let component = built["component"].as_str().unwrap();
     assert_eq!(built["language"], chain.language);
     assert_eq!(std::fs::metadata(component).unwrap().len(), built["bytes"].as_u64().unwrap());
-    passes_its_trial(&name, &with_tools(&["-o", "json", "plugin", "test", dir], folder));
 
     let pushed = host.run(&["-o", "json", "plugin", "push", component]).json();
     assert_eq!((&pushed["digest"], &pushed["world"]), (&built["digest"], &expected.world.into()));
