@@ -15,7 +15,7 @@ use toml::{Table, Value};
 const LANGUAGES: [&str; 6] = ["rust", "js", "ts", "python", "go", "c"];
 
 /// What lies in an SDK's folder and is no part of what is published of it.
-const LEFT_OUT: [&str; 11] = [
+const LEFT_OUT: [&str; 12] = [
     "templates",
     "examples",
     "tests",
@@ -27,6 +27,7 @@ const LEFT_OUT: [&str; 11] = [
     "dist",
     "__pycache__",
     "package-lock.json",
+    "Makefile",
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +69,10 @@ fn embed() -> Result<(), EmbedError> {
                 !["target", "node_modules", "build", "__pycache__"].contains(&name)
             })?;
         }
-        let is_published = |name: &str| !LEFT_OUT.contains(&name) && !name.starts_with('.');
+        // Go's tests lie beside what they test.
+        let is_published = |name: &str| {
+            !LEFT_OUT.contains(&name) && !name.starts_with('.') && !name.ends_with("_test.go")
+        };
         if folder.is_dir() {
             table.folder(&format!("{language}/sdk"), &folder, &is_published)?;
         }

@@ -12,11 +12,13 @@ use crate::harness::Host;
 use crate::tools;
 
 /// Pages below `docs/guides`, and the tools that their commands need.
-const GUIDES: [(&str, &[&str]); 4] = [
+const GUIDES: [(&str, &[&str]); 6] = [
     ("plugins-rust", &["cargo", "rust:wasm32-wasip2"]),
     ("plugins-javascript", &["npm"]),
     ("plugins-typescript", &["npm"]),
     ("plugins-python", &["python3"]),
+    ("plugins-go", &["go"]),
+    ("plugins-c", &["wasi-clang", "make"]),
 ];
 
 #[test]
@@ -37,6 +39,16 @@ fn the_guide_to_plugins_in_typescript() {
 #[test]
 fn the_guide_to_plugins_in_python() {
     follow("plugins-python");
+}
+
+#[test]
+fn the_guide_to_plugins_in_go() {
+    follow("plugins-go");
+}
+
+#[test]
+fn the_guide_to_plugins_in_c() {
+    follow("plugins-c");
 }
 
 /// A page about plugins that nobody follows would go stale.

@@ -5,7 +5,7 @@ use crate::harness::run;
 /// Every `--help`, as a person reads it.
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 19] = [
+    let commands: [&[&str]; 20] = [
         &[],
         &["serve"],
         &["demo"],
@@ -18,6 +18,7 @@ fn help_of_every_command() {
         &["plugin"],
         &["plugin", "new"],
         &["plugin", "build"],
+        &["plugin", "test"],
         &["pipeline"],
         &["pipeline", "status"],
         &["pipeline", "dead-letters"],

@@ -23,3 +23,4 @@ mod demo;
 mod bench;
 mod s3;
 mod projects;
+mod trials;

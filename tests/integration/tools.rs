@@ -33,8 +33,15 @@ pub fn are_there(what: &str, tools: &[&str]) -> bool {
     false
 }
 
-/// A name is an executable on `PATH`; `rust:TARGET` is a target of Rust.
+/// A name is an executable on `PATH`; `rust:TARGET` is a target of Rust, `wasi-clang` a clang of any version with
+/// wasi-libc.
 fn runs(tool: &str) -> bool {
+    if tool == "wasi-clang" {
+        let has_sdk = std::env::var_os("WASI_SDK_PATH").is_some();
+        let has_library = Path::new("/usr/include/wasm32-wasi/stdlib.h").is_file();
+        return has_sdk
+            || (has_library && (15..30).any(|version| runs(&format!("clang-{version}"))));
+    }
     if let Some(target) = tool.strip_prefix("rust:") {
         let output =
             Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();

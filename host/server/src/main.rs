@@ -2,7 +2,8 @@
 //!
 //! Folders in the order in which a record meets them: `cli` (what a person types), `config`, `host`
 //! (log, plugins and engine opened together), `api` (HTTP in front of them), `metrics`, `serve` (the
-//! order of start and stop), `project` (plugin projects, without a host), then `demo` and `bench`, which use all of it as any user would.
+//! order of start and stop), `project` (plugin projects, without a host), `trial` (plugins alone in the
+//! sandbox), then `demo` and `bench`, which use all of it as any user would.
 //!
 //! **Exit codes: 0 done, 1 failed, 2 not understood (arguments or configuration).**
 
@@ -18,6 +19,7 @@ mod lines;
 mod metrics;
 mod project;
 mod serve;
+mod trial;
 mod zipf;
 
 use std::process::ExitCode;

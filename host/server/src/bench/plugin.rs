@@ -17,7 +17,7 @@ use tidemill_plugin::{
 
 use super::BenchError;
 use super::corpus::Corpus;
-use crate::cli::table;
+use crate::cli::{parameter, table};
 use crate::clock;
 
 /// Groups that the records of a call belong to, where a reducer folds them.
@@ -64,14 +64,6 @@ pub struct Figures {
     records: u64,
     instances_started: u64,
     memory_bytes_high: u64,
-}
-
-/// `name=value`; what is neither number nor boolean is text.
-fn parameter(text: &str) -> Result<(String, SettingValue), String> {
-    let (name, value) = text.split_once('=').ok_or("`name=value` expected")?;
-    let value =
-        serde_json::from_str(value).unwrap_or_else(|_| SettingValue::Text(value.to_owned()));
-    Ok((name.to_owned(), value))
 }
 
 pub fn text(all: &Vec<Figures>) -> String {

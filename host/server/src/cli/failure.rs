@@ -13,6 +13,7 @@ use crate::config::ConfigError;
 use crate::demo::DemoError;
 use crate::project::ProjectError;
 use crate::serve::ServeError;
+use crate::trial::TrialError;
 
 /// What a command failed of.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,10 @@ pub enum Failure {
     Component { path: PathBuf, hint: Option<String>, source: Box<dyn Error + Send + Sync> },
     #[error(transparent)]
     Project(#[from] ProjectError),
+    #[error(transparent)]
+    Trial(#[from] TrialError),
+    #[error("`{plugin}` fails {failed} of its cases and checks")]
+    TrialFailed { plugin: String, failed: usize },
     #[error("open the log in `{path}`", path = path.display())]
     Log { path: PathBuf, hint: Option<String>, source: Box<dyn Error + Send + Sync> },
     #[error("the log is damaged in {damages} place(s)")]
@@ -63,12 +68,14 @@ impl Failure {
             Failure::Bench(error) => error.hint(),
             Failure::Component { hint, .. } | Failure::Log { hint, .. } => hint.clone(),
             Failure::Project(error) => error.hint(),
+            Failure::Trial(error) => error.hint(),
             Failure::PipelineFailed { hint, .. } => Some(hint.clone()),
             Failure::Damaged { .. } => Some(
                 "nothing was changed; restore the named files from a backup, or delete the topic"
                     .to_owned(),
             ),
-            Failure::ReadFile { .. }
+            Failure::TrialFailed { .. }
+            | Failure::ReadFile { .. }
             | Failure::WriteFile { .. }
             | Failure::Stdin(_)
             | Failure::Stdout(_)

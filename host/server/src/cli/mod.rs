@@ -11,9 +11,11 @@ mod failure;
 mod group;
 mod log;
 mod output;
+mod parameter;
 mod pipeline;
 mod plugin;
 mod plugin_project;
+mod plugin_test;
 mod produce;
 mod topic;
 mod watch;
@@ -23,6 +25,7 @@ use clap::{Args, Parser, Subcommand};
 pub use failure::Failure;
 pub use failure::causes;
 pub use output::{Output, progress_bar, table, write_line};
+pub use parameter::parameter;
 pub use pipeline::Status;
 
 use crate::{bench, client::Client, demo, serve};
@@ -66,7 +69,7 @@ enum Command {
     Consume(consume::ConsumeArgs),
     /// List, describe, reset and delete consumer groups.
     Group(group::GroupArgs),
-    /// Start, build, inspect, push and list plugins.
+    /// Start, build, test, inspect, push and list plugins.
     Plugin(plugin::PluginArgs),
     /// Apply, watch and control pipelines.
     Pipeline(pipeline::PipelineArgs),

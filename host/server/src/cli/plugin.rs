@@ -1,4 +1,4 @@
-//! `tidemill plugin`: new, build, inspect, push, list.
+//! `tidemill plugin`: new, build, test, inspect, push, list.
 
 use std::path::{Path, PathBuf};
 
@@ -6,13 +6,14 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 
 use super::plugin_project::{BuildArgs, NewArgs, build, new};
+use super::plugin_test::{TestArgs, test};
 use super::{Connection, Failure, Output, table};
 use crate::api::wire::{PluginDescription, PluginList, PluginSummary};
 use crate::host::plugins;
 
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  tidemill plugin new my-plugin --lang python --world transform\n  tidemill plugin build my-plugin\n  tidemill plugin push my-plugin/build/my-plugin.wasm"
+    after_help = "Examples:\n  tidemill plugin new my-plugin --lang python --world transform\n  tidemill plugin build my-plugin\n  tidemill plugin test my-plugin\n  tidemill plugin push my-plugin/build/my-plugin.wasm"
 )]
 pub struct PluginArgs {
     #[command(flatten)]
@@ -33,6 +34,14 @@ enum PluginCommand {
         after_help = "Examples:\n  tidemill plugin build\n  tidemill plugin build plugins/upper-case"
     )]
     Build(BuildArgs),
+    /// Try a plugin in the real sandbox: its author's cases, and what every plugin has to stand.
+    ///
+    /// A project is built first; its cases are in cases.toml. What is `noted` keeps the contract, but is worth
+    /// knowing. Needs no host.
+    #[command(
+        after_help = "Examples:\n  tidemill plugin test\n  tidemill plugin test --conformance their_plugin.wasm --param text=error"
+    )]
+    Test(TestArgs),
     /// Load a component as a host would, and show what it is. Needs no host.
     #[command(after_help = "Example:\n  tidemill plugin inspect my_plugin.wasm")]
     Inspect {
@@ -54,6 +63,7 @@ pub async fn run(args: PluginArgs, output: Output) -> Result<(), Failure> {
     match args.command {
         PluginCommand::New(args) => new(&args, output),
         PluginCommand::Build(args) => build(&args, output),
+        PluginCommand::Test(args) => test(&args, output),
         PluginCommand::Inspect { file } => {
             let described =
                 plugins::inspect(&read(&file)?).map_err(|error| component_failure(&file, error))?;

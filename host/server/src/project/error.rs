@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use super::manifest::MANIFEST;
+use super::name::NameError;
 use super::{Language, World, worlds_of};
 
 /// Why a project could not be made or built. Nothing of it is retryable without a person.
@@ -26,6 +27,10 @@ pub enum ProjectError {
     Toml { path: PathBuf, source: Box<toml::de::Error> },
     #[error("`{}` has no `{field}`", path.display())]
     NoField { path: PathBuf, field: &'static str },
+    #[error("the name in `{}` is not valid", path.display())]
+    Name { path: PathBuf, source: NameError },
+    #[error("`{version}` in `{}` is no version", path.display())]
+    Version { path: PathBuf, version: String, source: semver::Error },
     #[error("`{tool}` is missing")]
     ToolMissing { tool: String, install: String },
     #[error("start `{tool}`")]
@@ -34,6 +39,8 @@ pub enum ProjectError {
     ToolFailed { tool: String, status: ExitStatus, hint: Option<String> },
     #[error("`{tool}` made no component")]
     NoComponent { tool: &'static str, hint: &'static str },
+    #[error("what the compiler made cannot be a component: {reason}")]
+    NotEncoded { reason: String },
 }
 
 impl ProjectError {
@@ -67,7 +74,12 @@ impl ProjectError {
             ProjectError::NoField { field, .. } => {
                 format!("a plugin is called as its package is: set `{field}`")
             }
-            ProjectError::File { .. }
+            ProjectError::Version { .. } => "a version has three numbers: `0.1.0`".to_owned(),
+            ProjectError::NotEncoded { .. } => {
+                "build it with the SDK that came with this `tidemill`: `tidemill plugin new` writes it".to_owned()
+            }
+            ProjectError::Name { .. }
+            | ProjectError::File { .. }
             | ProjectError::Toml { .. }
             | ProjectError::ToolStart { .. } => return None,
         };

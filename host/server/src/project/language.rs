@@ -14,10 +14,14 @@ pub enum Language {
     Ts,
     #[value(alias = "py")]
     Python,
+    #[value(alias = "golang")]
+    Go,
+    C,
 }
 
 impl Language {
-    pub const ALL: &[Language] = &[Language::Rust, Language::Js, Language::Ts, Language::Python];
+    pub const ALL: &[Language] =
+        &[Language::Rust, Language::Js, Language::Ts, Language::Python, Language::Go, Language::C];
 
     /// As in `--lang`, and the folder of its templates.
     pub fn name(self) -> &'static str {
@@ -26,6 +30,8 @@ impl Language {
             Language::Js => "js",
             Language::Ts => "ts",
             Language::Python => "python",
+            Language::Go => "go",
+            Language::C => "c",
         }
     }
 
@@ -43,6 +49,8 @@ impl Language {
             Language::Rust => "cargo, and its target wasm32-wasip2",
             Language::Js | Language::Ts => "Node.js 20 or newer, with npm",
             Language::Python => "Python 3.10 or newer, with venv",
+            Language::Go => "Go 1.24 or newer",
+            Language::C => "clang with wasi-libc, and make for the tests",
         }
     }
 
@@ -55,6 +63,9 @@ impl Language {
             ("tsconfig.json", Language::Ts),
             ("package.json", Language::Js),
             ("pyproject.toml", Language::Python),
+            ("go.mod", Language::Go),
+            // C has no file of its own.
+            ("src/plugin.c", Language::C),
         ]
         .into_iter()
         .find_map(|(file, language)| has(file).then_some(language))
@@ -67,15 +78,18 @@ mod tests {
 
     #[test]
     fn a_language_is_told_by_its_own_files() {
-        let table: [(&[&str], Option<Language>); 5] = [
+        let table: [(&[&str], Option<Language>); 7] = [
             (&["Cargo.toml"], Some(Language::Rust)),
             (&["package.json"], Some(Language::Js)),
             (&["package.json", "tsconfig.json"], Some(Language::Ts)),
             (&["pyproject.toml", "README.md"], Some(Language::Python)),
+            (&["go.mod", "plugin.go"], Some(Language::Go)),
+            (&["Makefile", "src/plugin.c"], Some(Language::C)),
             (&["README.md"], None),
         ];
         for (files, language) in table {
             let dir = tempfile::tempdir().unwrap();
+            std::fs::create_dir(dir.path().join("src")).unwrap();
             for file in files {
                 std::fs::write(dir.path().join(file), "").unwrap();
             }

@@ -27,6 +27,15 @@ impl World {
         }
     }
 
+    /// As a type or a function of an SDK.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            World::Transform => "Transform",
+            World::Filter => "Filter",
+            World::Reducer => "Reducer",
+        }
+    }
+
     /// The interface that a plugin of it exports beside `definition`.
     pub fn interface(self) -> &'static str {
         match self {

@@ -7,6 +7,9 @@ mod tool;
 mod rust;
 mod javascript;
 mod python;
+mod go;
+mod c;
+mod component;
 
 use std::path::{Path, PathBuf};
 
@@ -36,6 +39,8 @@ pub fn build(dir: &Path) -> Result<Built, ProjectError> {
         Language::Rust => rust::build(dir),
         Language::Js | Language::Ts => javascript::build(dir, language),
         Language::Python => python::build(dir),
+        Language::Go => go::build(dir),
+        Language::C => c::build(dir),
     }?;
     let bytes = std::fs::read(&component).map_err(file_error("read", &component))?;
     Ok(Built {

@@ -1,0 +1,3 @@
+module github.com/tidemill/tidemill/plugin-sdk/go
+
+go 1.24
