@@ -146,6 +146,11 @@ pub(crate) fn parse_version(version: &str) -> Result<Version, DescriptionError> 
     Version::parse(version).map_err(|_| refused())
 }
 
+/// Checks a plugin's name.
+pub(crate) fn parse_name(name: &str) -> Result<String, DescriptionError> {
+    check_name("name", name, '-').map(|()| name.to_owned())
+}
+
 fn check_name(of: &'static str, name: &str, joiner: char) -> Result<(), DescriptionError> {
     let word = |word: &str| {
         !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())

@@ -122,6 +122,9 @@ pub enum CallFault {
         /// The plugin's world.
         world: crate::world::World,
     },
+    /// The plugin does not read state of older versions.
+    #[error("the plugin does not export `migrate`")]
+    NoMigration,
 }
 
 /// What a guest can run out of.
@@ -183,13 +186,14 @@ impl CallFault {
             Self::Failed { .. } => "failed",
             Self::Start(_) => "start",
             Self::NotInWorld { .. } => "not-in-world",
+            Self::NoMigration => "no-migration",
         }
     }
 
     /// True where one record of the call may be the cause, so that the call may succeed without it.
     #[must_use]
     pub fn may_be_of_a_record(&self) -> bool {
-        !matches!(self, Self::Start(_) | Self::NotInWorld { .. })
+        !matches!(self, Self::Start(_) | Self::NotInWorld { .. } | Self::NoMigration)
     }
 
     /// The guest's stack where it stopped, one function a line, innermost first; bounded.
@@ -221,6 +225,9 @@ impl CallFault {
             }
             Self::OutputTooLarge { .. } => {
                 "raise `limits.output_bytes`, or have the plugin emit less for each record"
+            }
+            Self::NoMigration => {
+                "use a version of the plugin that reads older state, or the one that wrote it"
             }
             Self::Failed { .. } => return None,
             Self::Start(error) => return error.hint(),

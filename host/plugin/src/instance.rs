@@ -42,6 +42,7 @@ pub(crate) type Finish = TypedFunc<
     (Param<ColumnParam<'static>>, Param<&'static [Window]>, Param<ColumnParam<'static>>),
     (Returned<BatchLists>,),
 >;
+pub(crate) type Migrate = TypedFunc<(u32, Param<ColumnParam<'static>>), (Returned<ColumnLists>,)>;
 type Configure = TypedFunc<(&'static [SettingParam<'static>],), (Result<(), Text>,)>;
 
 /// The functions of a plugin's world, ready to be called.
@@ -114,6 +115,8 @@ pub(crate) struct FunctionIndexes {
     describe: ComponentExportIndex,
     configure: ComponentExportIndex,
     of_world: Vec<(&'static str, ComponentExportIndex)>,
+    /// Plugins that read older state have it, whatever their world.
+    migrate: Option<ComponentExportIndex>,
 }
 
 impl FunctionIndexes {
@@ -143,6 +146,7 @@ impl FunctionIndexes {
             describe: lookup("definition", "describe")?,
             configure: lookup("definition", "configure")?,
             of_world,
+            migrate: find("migration", "migrate"),
         })
     }
 
@@ -160,10 +164,24 @@ impl FunctionIndexes {
         let index = match name {
             "describe" => Some(&self.describe),
             "configure" => Some(&self.configure),
+            "migrate" => self.migrate.as_ref(),
             _ => self.of_world.iter().find(|(of, _)| *of == name).map(|(_, index)| index),
         };
         let index = index.ok_or_else(|| signature("it is not exported".to_owned()))?;
         linked.get_typed_func(store, index).map_err(|error| signature(fault::chain(&error)))
+    }
+
+    /// Whether the plugin reads state of older versions.
+    pub(crate) fn migrates(&self) -> bool {
+        self.migrate.is_some()
+    }
+
+    fn migrate(
+        &self,
+        linked: &Linked,
+        store: &mut Store<GuestState>,
+    ) -> Result<Option<Migrate>, StartError> {
+        self.migrates().then(|| self.function("migrate", linked, store)).transpose()
     }
 
     fn functions(
@@ -215,8 +233,9 @@ impl Starter<'_> {
             StartError::Guest { during: "start", fault }
         })?;
         let functions = self.indexes.functions(&linked, &mut store)?;
+        let migrate = self.indexes.migrate(&linked, &mut store)?;
         let memory_at_start = store.data().limiter.memory_bytes();
-        Ok(Instance { store, linked, functions, memory_at_start })
+        Ok(Instance { store, linked, functions, migrate, memory_at_start })
     }
 
     /// Calls `describe`, whose result has the form `D`.
@@ -260,12 +279,17 @@ pub(crate) struct Instance {
     store: Store<GuestState>,
     linked: Linked,
     functions: Functions,
+    migrate: Option<Migrate>,
     memory_at_start: usize,
 }
 
 impl Instance {
     pub(crate) fn functions(&self) -> Functions {
         self.functions
+    }
+
+    pub(crate) fn migrate(&self) -> Option<Migrate> {
+        self.migrate
     }
 
     /// Bytes of all its memories; they never shrink.

@@ -80,7 +80,7 @@ pub use load::LoadError;
 pub use operator::Operator;
 pub use outcome::{Outcome, OutcomeRef, Rejection};
 pub use plugin::{ConfigureError, Plugin};
-pub use registry::{EntryFault, Registry, RegistryEntry, RegistryError};
+pub use registry::{EntryFault, PluginName, Registry, RegistryEntry, RegistryError};
 pub use runtime::{Runtime, RuntimeConfig, RuntimeError};
 pub use sandbox::{ImportFault, Metric, MetricSample};
 pub use settings::{ParameterKind, SettingValue, Settings, SettingsError};

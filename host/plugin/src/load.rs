@@ -101,7 +101,9 @@ pub(crate) fn load(
     let imports: Vec<String> =
         ty.imports(&runtime.engine).map(|(name, _)| name.to_owned()).collect();
     sandbox::check_imports(imports.iter().map(String::as_str), grants)?;
-    let exports = world::find_world(ty.exports(&runtime.engine).map(|(name, _)| name))?;
+    let exported: Vec<String> =
+        ty.exports(&runtime.engine).map(|(name, _)| name.to_owned()).collect();
+    let exports = world::find_world(exported.iter().map(String::as_str))?;
     let template = sandbox::linker(&runtime.engine, &component)
         .and_then(|linker| linker.instantiate_pre(&component))
         .map_err(|error| LoadError::Link { reason: fault::chain(&error) })?;
@@ -129,6 +131,7 @@ pub(crate) fn load(
         digest,
         description,
         imports,
+        exports: exported,
         grants: *grants,
         compile_time,
         component_bytes: bytes.len(),

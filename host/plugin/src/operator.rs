@@ -25,7 +25,7 @@ use crate::limits::Limits;
 use crate::outcome::OutcomeRef;
 use crate::plugin::Plugin;
 use crate::sandbox::{MetricSample, Voice};
-use crate::settings::SettingValue;
+use crate::settings::{SettingValue, Settings};
 use crate::window::Window;
 
 /// A plugin at its place in a pipeline. Shared by all worker threads.
@@ -90,6 +90,23 @@ impl Operator {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Every parameter, with its value.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.settings.iter().cloned().collect()
+    }
+
+    /// Whether it was made with these settings and limits.
+    #[must_use]
+    pub fn runs_with(&self, settings: &Settings, limits: &Limits) -> bool {
+        let resolved = settings.resolve(&self.plugin.description.parameters);
+        self.limits == *limits
+            && resolved.is_ok_and(|resolved| {
+                let own = self.settings.iter().map(|(name, value)| (name.as_str(), value));
+                resolved.iter().map(|(name, value)| (*name, value)).eq(own)
+            })
     }
 
     /// What it has cost so far.
@@ -285,6 +302,33 @@ impl Operator {
         })
     }
 
+    /// Calls `migrate`: rewrites `states`, none of them absent, from `from_version` into the plugin's own
+    /// state version. `take` gets as many, in the same order.
+    ///
+    /// # Errors
+    /// As [`Operator::transform`]; [`CallFault::NoMigration`] where the plugin has none.
+    pub fn migrate<R>(
+        &self,
+        cx: &CallContext<'_>,
+        from_version: u32,
+        states: ColumnRef<'_>,
+        take: impl FnOnce(ColumnRef<'_>) -> R,
+    ) -> Result<R, CallError> {
+        let expected = states.len();
+        let given = Volume { records: expected, bytes: states.total_bytes() };
+        self.call("migrate", cx, given, |call| {
+            let Some(migrate) = call.instance.migrate() else {
+                return Err(CallFault::NoMigration);
+            };
+            let params = (from_version, call.lowered(states.into()));
+            call.enter(migrate, params, |lists, memory, done| {
+                let migrated = check::accumulators(lists, memory, expected)?;
+                done.returned(expected, migrated.total_bytes() as u64)?;
+                Ok(done.outside(|| take(migrated)))
+            })
+        })
+    }
+
     /// Runs one call on an idle or new instance, and drops the instance if it may be harmed.
     fn call<R>(
         &self,
@@ -338,8 +382,12 @@ impl Operator {
     }
 
     fn give_back(&self, taken: Taken<'_>, fault: Option<&CallFault>) {
-        let is_sound =
-            matches!(fault, None | Some(CallFault::Failed { .. } | CallFault::NotInWorld { .. }));
+        let is_sound = matches!(
+            fault,
+            None | Some(
+                CallFault::Failed { .. } | CallFault::NotInWorld { .. } | CallFault::NoMigration
+            )
+        );
         if is_sound && !taken.is_worn(&self.limits) {
             taken.put_back();
         } else {

@@ -25,6 +25,7 @@ pub struct Plugin {
     pub(crate) digest: Digest,
     pub(crate) description: Description,
     pub(crate) imports: Vec<String>,
+    pub(crate) exports: Vec<String>,
     pub(crate) grants: Grants,
     pub(crate) compile_time: Duration,
     pub(crate) component_bytes: usize,
@@ -111,10 +112,22 @@ impl Plugin {
         &self.description
     }
 
+    /// Whether it reads state of older versions.
+    #[must_use]
+    pub fn migrates(&self) -> bool {
+        self.indexes.migrates()
+    }
+
     /// The names of all that it imports.
     #[must_use]
     pub fn imports(&self) -> &[String] {
         &self.imports
+    }
+
+    /// The names of all that it exports.
+    #[must_use]
+    pub fn exports(&self) -> &[String] {
+        &self.exports
     }
 
     /// The grants without which it does not load.

@@ -16,12 +16,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use semver::Version;
+use parking_lot::Mutex;
+use semver::{Version, VersionReq};
 use thiserror::Error;
 
 use crate::digest::Digest;
 use crate::plugin::Plugin;
-pub use entry::{EntryFault, RegistryEntry};
+pub use entry::{EntryFault, PluginName, RegistryEntry};
 use files::Linked;
 
 const COMPONENTS: &str = "components";
@@ -124,6 +125,8 @@ impl RegistryError {
 pub struct Registry {
     components: PathBuf,
     names: PathBuf,
+    /// A component is written before its name is: it must not be collected in between.
+    changing: Mutex<()>,
 }
 
 impl Registry {
@@ -132,7 +135,11 @@ impl Registry {
     /// # Errors
     /// The folder cannot be used.
     pub fn open(folder: &Path) -> Result<Self, RegistryError> {
-        let registry = Self { components: folder.join(COMPONENTS), names: folder.join(NAMES) };
+        let registry = Self {
+            components: folder.join(COMPONENTS),
+            names: folder.join(NAMES),
+            changing: Mutex::default(),
+        };
         for folder in [&registry.components, &registry.names] {
             files::make_folder(folder).map_err(io_error("make", folder))?;
             files::remove_temporary(folder).map_err(io_error("clean up", folder))?;
@@ -146,11 +153,25 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Taken`] if the name and version point to another component.
     pub fn push(&self, component: &[u8], plugin: &Plugin) -> Result<RegistryEntry, RegistryError> {
+        self.push_as(component, plugin, &PluginName::of(plugin))
+    }
+
+    /// The same under another name or version than the plugin's own.
+    ///
+    /// # Errors
+    /// As [`Registry::push`].
+    pub fn push_as(
+        &self,
+        component: &[u8],
+        plugin: &Plugin,
+        name: &PluginName,
+    ) -> Result<RegistryEntry, RegistryError> {
         let given = Digest::of(component);
         if given != plugin.digest() {
             return Err(RegistryError::OtherComponent { given, loaded: plugin.digest() });
         }
-        let entry = RegistryEntry::of(plugin);
+        let _changing = self.changing.lock();
+        let entry = RegistryEntry::of(plugin, name);
         let path = self.entry_path(&entry);
         if path.exists() {
             return self.same_or_taken(entry, &path, component);
@@ -204,7 +225,7 @@ impl Registry {
     }
 
     /// The entry that `reference` means: `name` (its newest release, or where there is none its
-    /// newest version), `name@version`, or `sha256:…`.
+    /// newest version), `name@version` (of which the end may be left out: the newest `name@2`), or `sha256:…`.
     ///
     /// # Errors
     /// [`RegistryError::NotFound`], with what is close to it.
@@ -214,6 +235,53 @@ impl Registry {
             reference: reference.chars().take(200).collect(),
             near: near(&entries, reference),
         })
+    }
+
+    /// The digest that `reference` means. Unlike an entry, a component is also found by its digest when
+    /// its name was removed.
+    ///
+    /// # Errors
+    /// As [`Registry::resolve`].
+    pub fn digest_of(&self, reference: &str) -> Result<Digest, RegistryError> {
+        match reference.parse::<Digest>() {
+            Ok(digest) if self.component_path(&digest).exists() => Ok(digest),
+            _ => self.resolve(reference).map(|entry| entry.digest),
+        }
+    }
+
+    /// Forgets the name and version that `reference` means. The component stays until it is
+    /// [collected](Registry::collect). Durable on return.
+    ///
+    /// # Errors
+    /// There is none, or the folder cannot be written.
+    pub fn remove(&self, reference: &str) -> Result<RegistryEntry, RegistryError> {
+        let entry = self.resolve(reference)?;
+        let path = self.entry_path(&entry);
+        files::remove(&path).map_err(io_error("remove", &path))?;
+        Ok(entry)
+    }
+
+    /// Deletes every component that no name points to and `keep` does not want; gives back their digests.
+    ///
+    /// # Errors
+    /// A folder or an entry cannot be read. A crash at any point leaves components for the next time.
+    pub fn collect(&self, keep: impl Fn(&Digest) -> bool) -> Result<Vec<Digest>, RegistryError> {
+        let _changing = self.changing.lock();
+        let named: Vec<Digest> = self.list()?.into_iter().map(|entry| entry.digest).collect();
+        let mut gone = Vec::new();
+        let components = files::names_with_suffix(&self.components, COMPONENT_SUFFIX)
+            .map_err(io_error("list", &self.components))?;
+        for name in components {
+            let hex = name.trim_end_matches(COMPONENT_SUFFIX);
+            // A file of another name is none of ours.
+            let Ok(digest) = format!("sha256:{hex}").parse::<Digest>() else { continue };
+            if !named.contains(&digest) && !keep(&digest) {
+                let path = self.component_path(&digest);
+                files::remove(&path).map_err(io_error("remove", &path))?;
+                gone.push(digest);
+            }
+        }
+        Ok(gone)
     }
 
     /// The component of `digest`, checked against it.
@@ -251,8 +319,15 @@ fn find<'e>(entries: &'e [RegistryEntry], reference: &str) -> Option<&'e Registr
         return entries.iter().find(|entry| entry.digest == digest);
     }
     if let Some((name, version)) = reference.split_once('@') {
-        let version = Version::parse(version).ok()?;
-        return entries.iter().find(|entry| entry.name == name && entry.version == version);
+        let of_name = entries.iter().filter(|entry| entry.name == name);
+        if let Ok(version) = Version::parse(version) {
+            return of_name.into_iter().find(|entry| entry.version == version);
+        }
+        // `2` and `2.1` mean the newest of those.
+        let wanted = VersionReq::parse(&format!("~{version}")).ok()?;
+        return of_name
+            .filter(|entry| wanted.matches(&entry.version))
+            .max_by(|a, b| a.version.cmp(&b.version));
     }
     let of_name = entries.iter().filter(|entry| entry.name == reference);
     of_name.max_by_key(|entry| (entry.version.pre.is_empty(), &entry.version))

@@ -273,3 +273,22 @@ macro_rules! __bind_reducer {
         }
     };
 }
+
+/// The world `reducer` for `Plugin`, with `migrate`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __bind_migrating_reducer {
+    () => {
+        $crate::__bind_reducer!();
+        use exports::tidemill::plugin::migration;
+
+        impl migration::Guest for super::Plugin {
+            fn migrate(
+                from_version: u32,
+                states: wit::Column,
+            ) -> Result<wit::Column, wit::Failure> {
+                Ok(::tidemill_sdk::migrate::<Self>(from_version, states.into())?.into())
+            }
+        }
+    };
+}

@@ -73,7 +73,7 @@ pub use failure::{Failure, Refusal, Reject};
 pub use filter::keep;
 pub use headers::{Header, Headers, encode_headers};
 pub use parameters::{ParameterType, Parameters, Prepare, Settings};
-pub use reducer::{Group, Item, Reducer, Summary, Window, finish, fold, merge};
+pub use reducer::{Group, Item, Reducer, Summary, Window, finish, fold, merge, migrate};
 pub use tidemill_sdk_macros::{Accumulator, Choice, Parameters, filter, reducer, transform};
 pub use transform::{Outcome, Rejection, transform as run_transform};
 

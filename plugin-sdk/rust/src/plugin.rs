@@ -81,6 +81,18 @@ pub trait Reduce: Plugin<Settings: Reducer> {}
 
 impl<P: Plugin<Settings: Reducer>> Reduce for P {}
 
+/// What a reducer keeps for each key.
+pub type AccumulatorOf<P> = <<P as Plugin>::Settings as Reducer>::Accumulator;
+
+/// A reducer that reads accumulators of older state versions.
+pub trait Migrate: Reduce {
+    /// Reads an accumulator that was written under `from_version`.
+    ///
+    /// # Errors
+    /// It is of a version that is not known, or damaged.
+    fn migrate(from_version: u32, state: &[u8]) -> Result<AccumulatorOf<Self>, Failure>;
+}
+
 /// What a transform's function may return: nothing, or a result with [`Reject`], [`Failure`] or
 /// [`Refusal`].
 pub trait Verdict {

@@ -9,7 +9,7 @@ use crate::batch::Batch;
 use crate::column::Column;
 use crate::emit::{Bytes, Content, Kind, Source};
 use crate::failure::Failure;
-use crate::plugin::Reduce;
+use crate::plugin::{Migrate, Reduce};
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -165,6 +165,18 @@ pub fn merge<P: Reduce>(
         settings.merge(accumulator, later)?;
     }
     Ok(encode_all(merged.iter(), left))
+}
+
+/// Rewrites accumulators that were written under the state version `from_version`.
+///
+/// # Errors
+/// One of them cannot be read.
+pub fn migrate<P: Migrate>(from_version: u32, states: Column) -> Result<Column, Failure> {
+    let mut migrated = Vec::with_capacity(states.len());
+    for index in 0..states.len() {
+        migrated.push(P::migrate(from_version, states.get(index).unwrap_or_default())?);
+    }
+    Ok(encode_all(migrated.iter(), states))
 }
 
 /// Makes a record of each group.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::clock;
+use crate::description::{self, DescriptionError};
 use crate::digest::Digest;
 use crate::plugin::Plugin;
 
@@ -56,12 +57,44 @@ pub enum EntryFault {
     },
 }
 
+/// What a plugin is called in a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginName {
+    name: String,
+    version: Version,
+}
+
+impl PluginName {
+    /// The plugin's own.
+    #[must_use]
+    pub fn of(plugin: &Plugin) -> Self {
+        let description = plugin.description();
+        Self { name: description.name.clone(), version: description.version.clone() }
+    }
+
+    /// The same with other parts, where they are given.
+    ///
+    /// # Errors
+    /// A name that is not lower case words joined by `-`, or a version that is no semantic one.
+    pub fn with(self, name: Option<&str>, version: Option<&str>) -> Result<Self, DescriptionError> {
+        let name = match name {
+            Some(name) => description::parse_name(name)?,
+            None => self.name,
+        };
+        let version = match version {
+            Some(version) => description::parse_version(version)?,
+            None => self.version,
+        };
+        Ok(Self { name, version })
+    }
+}
+
 impl RegistryEntry {
-    pub(super) fn of(plugin: &Plugin) -> Self {
+    pub(super) fn of(plugin: &Plugin, name: &PluginName) -> Self {
         let description = plugin.description();
         Self {
-            name: description.name.clone(),
-            version: description.version.clone(),
+            name: name.name.clone(),
+            version: name.version.clone(),
             digest: plugin.digest(),
             world: plugin.world().to_string(),
             summary: description.summary.clone(),

@@ -75,6 +75,14 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes the file `path`, if there is one. Durable on return.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => sync_folder_of(path),
+    }
+}
+
 /// Removes what a crash left in `folder`.
 pub(super) fn remove_temporary(folder: &Path) -> io::Result<()> {
     for name in names_with_suffix(folder, TEMPORARY_SUFFIX)? {

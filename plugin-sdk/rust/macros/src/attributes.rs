@@ -4,15 +4,16 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Error, Expr, ExprLit, Ident, Lit, LitInt, LitStr, Meta, Token, meta};
+use syn::{Attribute, Error, Expr, ExprLit, Ident, Lit, LitInt, LitStr, Meta, Path, Token, meta};
 
-/// `name = "…", reads(…), ports(…), state_version = …`.
+/// `name = "…", reads(…), ports(…), state_version = …, migrate = …`.
 #[derive(Default)]
 pub struct Arguments {
     pub name: Option<LitStr>,
     pub reads: Vec<Ident>,
     pub ports: Vec<LitStr>,
     pub state_version: Option<LitInt>,
+    pub migrate: Option<Path>,
 }
 
 impl Arguments {
@@ -36,8 +37,12 @@ impl Arguments {
                     .collect();
             } else if meta.path.is_ident("state_version") {
                 arguments.state_version = Some(meta.value()?.parse()?);
+            } else if meta.path.is_ident("migrate") {
+                arguments.migrate = Some(meta.value()?.parse()?);
             } else {
-                return Err(meta.error("expected `name`, `reads`, `ports` or `state_version`"));
+                return Err(
+                    meta.error("expected `name`, `reads`, `ports`, `state_version` or `migrate`")
+                );
             }
             Ok(())
         });

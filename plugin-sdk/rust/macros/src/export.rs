@@ -9,7 +9,7 @@ use syn::{Attribute, Error, FnArg, ItemFn, ItemImpl, Type, Visibility};
 pub fn transform(arguments: TokenStream, function: &ItemFn) -> syn::Result<TokenStream> {
     let settings =
         settings_of(function, 3, "fn(settings: &Settings, record: Record, out: &mut Emitter)")?;
-    let plugin = plugin(Arguments::parse(arguments)?, &function.vis, &function.attrs, settings)?;
+    let plugin = stateless(Arguments::parse(arguments)?, function, settings)?;
     let name = &function.sig.ident;
     let bindings = world::bindings(World::Transform);
     Ok(quote! {
@@ -32,7 +32,7 @@ pub fn transform(arguments: TokenStream, function: &ItemFn) -> syn::Result<Token
 
 pub fn filter(arguments: TokenStream, function: &ItemFn) -> syn::Result<TokenStream> {
     let settings = settings_of(function, 2, "fn(settings: &Settings, record: Record) -> bool")?;
-    let plugin = plugin(Arguments::parse(arguments)?, &function.vis, &function.attrs, settings)?;
+    let plugin = stateless(Arguments::parse(arguments)?, function, settings)?;
     let name = &function.sig.ident;
     let bindings = world::bindings(World::Filter);
     Ok(quote! {
@@ -53,16 +53,30 @@ pub fn filter(arguments: TokenStream, function: &ItemFn) -> syn::Result<TokenStr
 }
 
 pub fn reducer(arguments: TokenStream, implementation: &ItemImpl) -> syn::Result<TokenStream> {
-    let plugin = plugin(
-        Arguments::parse(arguments)?,
-        &Visibility::Inherited,
-        &implementation.attrs,
-        &implementation.self_ty,
-    )?;
-    let bindings = world::bindings(World::Reducer);
+    let arguments = Arguments::parse(arguments)?;
+    let migrate = arguments.migrate.clone();
+    let plugin =
+        plugin(arguments, &Visibility::Inherited, &implementation.attrs, &implementation.self_ty)?;
+    let bindings = match migrate {
+        None => world::bindings(World::Reducer),
+        Some(_) => world::bindings(World::MigratingReducer),
+    };
+    let migration = migrate.map(|migrate| {
+        quote! {
+            impl ::tidemill_sdk::plugin::Migrate for Plugin {
+                fn migrate(
+                    from_version: u32,
+                    state: &[u8],
+                ) -> ::core::result::Result<::tidemill_sdk::plugin::AccumulatorOf<Self>, ::tidemill_sdk::Failure> {
+                    #migrate(from_version, state)
+                }
+            }
+        }
+    });
     Ok(quote! {
         #implementation
         #plugin
+        #migration
         #bindings
     })
 }
@@ -80,6 +94,13 @@ fn settings_of<'f>(function: &'f ItemFn, inputs: usize, wanted: &str) -> syn::Re
         },
         _ => Err(wrong()),
     }
+}
+
+fn stateless(arguments: Arguments, function: &ItemFn, settings: &Type) -> syn::Result<TokenStream> {
+    if let Some(migrate) = &arguments.migrate {
+        return Err(Error::new_spanned(migrate, "only reducers have state to migrate"));
+    }
+    plugin(arguments, &function.vis, &function.attrs, settings)
 }
 
 /// The type that stands for the plugin, as visible as what it was made from.

@@ -36,6 +36,9 @@ pub fn filter(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// Makes a plugin of the world `reducer` from an `impl Reducer for …`; the type is that of the settings.
 /// Arguments as for `transform`, with `state_version = 1` to be raised whenever the accumulator's
 /// encoding changes.
+///
+/// `migrate = from_older`, a function `fn(from_version: u32, state: &[u8]) -> Result<Accumulator, Failure>`, reads
+/// accumulators that were written under an older state version: then running pipelines can be upgraded.
 #[proc_macro_attribute]
 pub fn reducer(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let implementation = parse_macro_input!(item as ItemImpl);
