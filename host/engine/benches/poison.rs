@@ -6,7 +6,6 @@
 #[path = "../../plugin/tests/guests/mod.rs"]
 mod guests;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +17,7 @@ use tidemill_engine::batch::read::{Slice, run_source};
 use tidemill_engine::broker::{Broker, Embedded, TopicPartition};
 use tidemill_engine::graph::{Graph, PluginSource, PluginSourceError, compile};
 use tidemill_engine::spec::PipelineSpec;
+use tidemill_engine::upgrade::Versions;
 use tidemill_log::simulation::Simulation;
 use tidemill_log::{BatchBuilder, Blocking, Log, LogConfig};
 use tidemill_plugin::{Grants, Plugin, Runtime, RuntimeConfig};
@@ -79,7 +79,7 @@ async fn graph() -> Graph {
     let runtime = Runtime::new(RuntimeConfig::default()).expect("an engine");
     let plugins: Arc<dyn PluginSource> = Arc::new(Marked(runtime));
     let spec = Arc::new(PipelineSpec::parse(PIPELINE).expect("a pipeline"));
-    compile(&spec, &BTreeMap::new(), &plugins, &broker).await.expect("a graph")
+    compile(&spec, &Versions::default(), &plugins, &broker).await.expect("a graph")
 }
 
 fn run(graph: &Graph, slice: &Slice) -> TaskOutput {

@@ -12,6 +12,7 @@ pub mod spec;
 pub mod graph;
 pub mod engine;
 pub mod pipeline;
+pub mod upgrade;
 pub mod ingest;
 pub mod broker;
 pub mod batch;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::upgrade::CanaryStatus;
+
 /// One batch, after its commit.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -253,6 +255,9 @@ pub struct PipelineStatus {
     pub batch_ms: BTreeMap<&'static str, f64>,
     /// What each operator did, by the plugin that it ran.
     pub operators: Vec<OperatorProgress>,
+    /// Versions that are tried beside those that run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub canaries: Vec<CanaryStatus>,
     /// The last batch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_progress: Option<Progress>,

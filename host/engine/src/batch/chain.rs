@@ -270,18 +270,26 @@ impl<'g> Chain<'g> {
         let mut handed_on = false;
         let called = match node.kind {
             Kind::Transform if waits => {
-                let outcome = node.operator.transform(&context, records, |out| out.copy_out());
+                let outcome = node.operator.transform(&context, records, |out| {
+                    node.compare(|canary| canary.transform(&context, records, &out));
+                    out.copy_out()
+                });
                 outcome.map(|out| self.forward(index, records, &out.as_ref()?, origin))
             }
             Kind::Transform => node.operator.transform(&context, records, |outcome| {
+                node.compare(|canary| canary.transform(&context, records, &outcome));
                 handed_on = true;
                 self.forward(index, records, &outcome, origin)
             }),
             Kind::Filter if waits => {
-                let kept = node.operator.keep(&context, records, <[u8]>::to_vec);
+                let kept = node.operator.keep(&context, records, |kept| {
+                    node.compare(|canary| canary.keep(&context, records, kept));
+                    kept.to_vec()
+                });
                 kept.map(|kept| self.keep(index, records, &kept, origin))
             }
             Kind::Filter => node.operator.keep(&context, records, |kept| {
+                node.compare(|canary| canary.keep(&context, records, kept));
                 handed_on = true;
                 self.keep(index, records, kept, origin)
             }),

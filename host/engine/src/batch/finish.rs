@@ -168,7 +168,9 @@ impl Finisher {
         let began = self.clock.monotonic();
         let mut collected = Collected::new(&self.graph);
         outputs.into_iter().for_each(|output| collected.add(output));
-        let mut state = self.run_reducers(&plan, &breaker, &mut collected).await?;
+        let Self { graph, pipeline, lane, state, .. } = self;
+        let reducing = Reducing { graph, pipeline, lane, state };
+        let mut state = reducing.run(&plan, &breaker, &mut collected).await?;
         let reduced = self.clock.monotonic();
         let deltas = std::mem::take(&mut state.deltas);
         let published = self.publish(&plan, deltas, watermarks, &positions).await?;
@@ -187,56 +189,6 @@ impl Finisher {
             took: [reduced - began, durable - reduced, committed - durable],
             committed_at: committed,
         })
-    }
-
-    /// Steps 4 and 5: the reducers one after the other, the tasks of each beside each other.
-    async fn run_reducers(
-        &mut self,
-        plan: &Arc<BatchPlan>,
-        breaker: &Arc<Breaker>,
-        collected: &mut Collected,
-    ) -> Result<Reduced, BatchError> {
-        let mut reduced = Reduced::default();
-        for reducer in 0..self.graph.reducers.len() {
-            let inputs = Arc::new(collected.take_partials(reducer));
-            let held = std::mem::take(&mut self.state[reducer]);
-            let tasks = (0u32..).zip(held).map(|(task, state)| {
-                let (graph, plan, inputs) =
-                    (Arc::clone(&self.graph), Arc::clone(plan), Arc::clone(&inputs));
-                let (breaker, pipeline) = (Arc::clone(breaker), Arc::clone(&self.pipeline));
-                self.lane.run(move || {
-                    let (graph, plan, breaker) = (&graph, &plan, &breaker);
-                    StateTask { graph, plan, breaker, pipeline: &pipeline, reducer, task }
-                        .run(state, &inputs)
-                })
-            });
-            let mut progress = StateOperator {
-                operator_name: self.graph.reducers[reducer].name.clone(),
-                ..StateOperator::default()
-            };
-            let mut next_end: Option<i64> = None;
-            for (task, done) in (0u32..).zip(join_all(tasks).await) {
-                let StateOutput { state, output, delta, updated, removed, next_end: end } =
-                    done?.map_err(|source| BatchError::Task { batch: plan.id, source })?;
-                progress.num_rows_total += state.rows();
-                progress.memory_used_bytes += state.bytes();
-                progress.num_rows_updated += updated;
-                progress.num_rows_removed += removed;
-                progress.checkpoint_bytes += delta.len() as u64;
-                next_end = [next_end, end].into_iter().flatten().min();
-                self.state[reducer].push(state);
-                collected.add(output);
-                if !delta.is_empty() {
-                    reduced.deltas.push((reducer, task, delta));
-                }
-            }
-            reduced.progress.push(progress);
-            reduced.next_ends.push(next_end);
-        }
-        for (progress, late) in reduced.progress.iter_mut().zip(&collected.late) {
-            progress.num_rows_dropped_by_watermark = *late;
-        }
-        Ok(reduced)
     }
 
     /// Step 6: state files, then the manifest that names them.
@@ -279,6 +231,13 @@ impl Finisher {
                 .collect(),
             offsets: positions.iter().map(source_offset).collect(),
             plugins: plugins_of(&self.graph),
+            params: self
+                .graph
+                .plugins()
+                .map(|(name, operator)| (name.to_owned(), operator.settings()))
+                .collect(),
+            plan: Some(plan.clone()),
+            previous: self.last.as_ref().map(|(pointer, _)| pointer.to_string()),
             windows: self
                 .graph
                 .reducers
@@ -358,8 +317,76 @@ impl Finisher {
     }
 }
 
+/// The half of a batch behind the exchange, up to its outputs.
+pub struct Reducing<'a> {
+    /// The pipeline as it runs.
+    pub graph: &'a Arc<Graph>,
+    /// Its name.
+    pub pipeline: &'a Arc<str>,
+    /// Runs tasks.
+    pub lane: &'a Lane,
+    /// By reducer and task.
+    pub state: &'a mut Vec<Vec<TaskState>>,
+}
+
+impl Reducing<'_> {
+    /// Steps 4 and 5: the reducers one after the other, the tasks of each beside each other.
+    ///
+    /// # Errors
+    /// See [`BatchError`]; the state is of no more use then.
+    pub async fn run(
+        self,
+        plan: &Arc<BatchPlan>,
+        breaker: &Arc<Breaker>,
+        collected: &mut Collected,
+    ) -> Result<Reduced, BatchError> {
+        let mut reduced = Reduced::default();
+        for reducer in 0..self.graph.reducers.len() {
+            let inputs = Arc::new(collected.take_partials(reducer));
+            let held = std::mem::take(&mut self.state[reducer]);
+            let tasks = (0u32..).zip(held).map(|(task, state)| {
+                let (graph, plan, inputs) =
+                    (Arc::clone(self.graph), Arc::clone(plan), Arc::clone(&inputs));
+                let (breaker, pipeline) = (Arc::clone(breaker), Arc::clone(self.pipeline));
+                self.lane.run(move || {
+                    let (graph, plan, breaker) = (&graph, &plan, &breaker);
+                    StateTask { graph, plan, breaker, pipeline: &pipeline, reducer, task }
+                        .run(state, &inputs)
+                })
+            });
+            let mut progress = StateOperator {
+                operator_name: self.graph.reducers[reducer].name.clone(),
+                ..StateOperator::default()
+            };
+            let mut next_end: Option<i64> = None;
+            for (task, done) in (0u32..).zip(join_all(tasks).await) {
+                let StateOutput { state, output, delta, updated, removed, next_end: end } =
+                    done?.map_err(|source| BatchError::Task { batch: plan.id, source })?;
+                progress.num_rows_total += state.rows();
+                progress.memory_used_bytes += state.bytes();
+                progress.num_rows_updated += updated;
+                progress.num_rows_removed += removed;
+                progress.checkpoint_bytes += delta.len() as u64;
+                next_end = [next_end, end].into_iter().flatten().min();
+                self.state[reducer].push(state);
+                collected.add(output);
+                if !delta.is_empty() {
+                    reduced.deltas.push((reducer, task, delta));
+                }
+            }
+            reduced.progress.push(progress);
+            reduced.next_ends.push(next_end);
+        }
+        for (progress, late) in reduced.progress.iter_mut().zip(&collected.late) {
+            progress.num_rows_dropped_by_watermark = *late;
+        }
+        Ok(reduced)
+    }
+}
+
+/// What came of it, beside the outputs.
 #[derive(Default)]
-struct Reduced {
+pub struct Reduced {
     progress: Vec<StateOperator>,
     next_ends: Vec<Option<i64>>,
     /// Reducer, task, content.

@@ -85,7 +85,15 @@ impl Partial {
         let Self { panes, touched, groups, accumulators, .. } = self;
         let (values, timestamps) = (records.values(), records.timestamps());
         let (mut returned, mut stored) = (Column::new(), false);
+        let held = accumulators.as_ref();
         let taken = |folded: ColumnRef<'_>| {
+            reducer.compare(|canary| {
+                let key = |index: usize| {
+                    let (pane, group) = touched.get(index)?;
+                    panes.panes[*pane].1.key(*group)
+                };
+                canary.fold(context, groups, values, timestamps, held, folded, key);
+            });
             if waits {
                 returned.extend(folded);
             } else {
@@ -93,7 +101,6 @@ impl Partial {
                 store(panes, touched, folded);
             }
         };
-        let held = accumulators.as_ref();
         let called = reducer.operator.fold(context, groups, values, timestamps, held, taken);
         match called {
             Ok(()) if waits => store(panes, touched, returned.as_ref()),

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tidemill_plugin::{BatchRef, Column, Window};
+use tidemill_plugin::{BatchRef, Column, ColumnRef, Window};
 
 use super::chain::{Chain, TaskError, TaskOutput, TaskSite};
 use super::fold::Routed;
@@ -89,6 +89,55 @@ impl TaskState {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.panes.values().map(|groups| groups.bytes() as u64).sum()
+    }
+
+    /// The same keys and panes, their accumulators rewritten by `rewrite`, which gets some of them at a
+    /// time and hands as many to the function beside them.
+    ///
+    /// # Errors
+    /// The first of `rewrite`.
+    pub fn rewritten<E>(
+        &self,
+        mut rewrite: impl FnMut(ColumnRef<'_>, &mut dyn FnMut(ColumnRef<'_>)) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let mut panes = BTreeMap::new();
+        let mut accumulators = Column::new();
+        for (start, groups) in &self.panes {
+            let mut rewritten = Groups::default();
+            let mut next = 0u32;
+            while (next as usize) < groups.len() {
+                let first = next;
+                accumulators.clear();
+                while (next as usize) < groups.len()
+                    && accumulators.len() < CALL_GROUPS_MAX
+                    && accumulators.as_ref().item_bytes() < CALL_BYTES_MAX
+                {
+                    accumulators.push(Some(groups.accumulator(next).unwrap_or_default()));
+                    next += 1;
+                }
+                rewrite(accumulators.as_ref(), &mut |migrated| {
+                    for (group, accumulator) in (first..).zip(migrated.iter()) {
+                        let into = rewritten.find_or_insert(Key::new(groups.key(group)));
+                        rewritten.set_accumulator(into, accumulator.unwrap_or_default());
+                    }
+                })?;
+            }
+            panes.insert(*start, rewritten);
+        }
+        Ok(Self { panes, batch: 0 })
+    }
+
+    /// All of it as the content of one state file; nothing where there is none.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<Vec<u8>> {
+        let mut writer = StateWriter::new();
+        for (pane, groups) in &self.panes {
+            for group in (0u32..).take(groups.len()) {
+                let accumulator = groups.accumulator(group).unwrap_or_default();
+                writer.set(*pane, groups.key(group), accumulator);
+            }
+        }
+        (!writer.is_empty()).then(|| writer.finish())
     }
 
     /// The earliest end of a window that `watermark` leaves open.
@@ -222,7 +271,9 @@ impl<'g> StateTask<'g> {
             return Ok(());
         }
         let Merges { targets, left, right } = merges;
-        self.node().operator.merge(chain.context(), left.as_ref(), right.as_ref(), |merged| {
+        let (left, right) = (left.as_ref(), right.as_ref());
+        self.node().operator.merge(chain.context(), left, right, |merged| {
+            self.node().compare(|canary| canary.merge(chain.context(), left, right, merged));
             for (target, accumulator) in targets.iter().zip(merged.iter()) {
                 store(*target, accumulator.unwrap_or_default());
             }
@@ -297,8 +348,12 @@ impl<'g> StateTask<'g> {
                 &windows,
                 accumulators.as_ref(),
                 |finished| {
+                    let (keys, accumulators) = (keys.as_ref(), accumulators.as_ref());
+                    reducer.compare(|canary| {
+                        canary.finish(&context, keys, &windows, accumulators, finished);
+                    });
                     let defaults = Defaults::new(self.plan, window, keys.len());
-                    let results = defaults.fill(keys.as_ref(), finished)?;
+                    let results = defaults.fill(keys, finished)?;
                     chain.send(&reducer.targets, results, &Origin::Reducer)
                 },
             )??;

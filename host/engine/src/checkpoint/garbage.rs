@@ -18,6 +18,8 @@ const DELETED_MAX: usize = 10_000;
 pub struct Keep<'a> {
     /// The committed manifests that a restart may still need: the last one, and some before it.
     pub manifests: &'a [(Pointer, Manifest)],
+    /// Older ones that a person may go back to.
+    pub upgrades: &'a [(Pointer, Manifest)],
     /// Other files that must stay. Snapshots made by the same store stay by themselves until a
     /// manifest names them.
     pub files: &'a [StateFile],
@@ -74,7 +76,7 @@ impl CheckpointStore {
     /// The paths of everything that must stay.
     fn named(&self, keep: &Keep<'_>) -> HashSet<String> {
         let mut named = HashSet::new();
-        for (pointer, manifest) in keep.manifests {
+        for (pointer, manifest) in keep.manifests.iter().chain(keep.upgrades) {
             named.insert(self.manifest_path(pointer.batch, pointer.id));
             named.extend(manifest.state.iter().map(|file| file.path.clone()));
         }

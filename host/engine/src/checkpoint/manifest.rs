@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use tidemill_plugin::Settings;
+
+use crate::batch::plan::BatchPlan;
 
 /// The version of the manifest's form that is written and read.
 pub const MANIFEST_FORMAT: u32 = 1;
@@ -58,7 +61,7 @@ pub struct OperatorWatermark {
 }
 
 /// The state of a pipeline after one batch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// [`MANIFEST_FORMAT`].
     pub format: u32,
@@ -78,6 +81,16 @@ pub struct Manifest {
     pub offsets: Vec<SourceOffset>,
     /// By operator: the digest of the plugin that ran.
     pub plugins: BTreeMap<String, String>,
+    /// By operator: every parameter that it ran with.
+    #[serde(default)]
+    pub params: BTreeMap<String, Settings>,
+    /// What the batch read, and under which watermarks: with the state before it, all that is needed to run
+    /// it once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<BatchPlan>,
+    /// The pointer to the manifest of the batch before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
     /// By operator: the version of its accumulators' form.
     pub state_versions: BTreeMap<String, u32>,
     /// By operator: the windows that its state is cut into; running totals are not there.

@@ -135,6 +135,24 @@ impl CheckpointStore {
         Ok(StateFile { operator: operator.to_owned(), task, batch, kind, path, length, crc32 })
     }
 
+    /// Writes a task's whole state. It is not garbage before a manifest names it, or this store is dropped.
+    /// # Errors
+    /// Nothing refers to the file, whatever was written of it.
+    pub async fn write_snapshot(
+        &self,
+        operator: &str,
+        task: u32,
+        batch: u64,
+        bytes: Vec<u8>,
+    ) -> Result<StateFile, CheckpointError> {
+        let path = self.state_path(operator, task, batch);
+        self.pending.lock().insert(path.clone());
+        let (length, crc32) = (bytes.len() as u64, crc32fast::hash(&bytes));
+        self.create(&path, bytes.into()).await?;
+        let (operator, kind) = (operator.to_owned(), FileKind::Snapshot);
+        Ok(StateFile { operator, task, batch, kind, path, length, crc32 })
+    }
+
     /// Writes a manifest. Durable on return, but nothing until the log's commit points at it.
     /// # Errors
     /// Nothing refers to the file, whatever was written of it.

@@ -27,6 +27,9 @@ pub(super) fn manifest(batch: u64) -> Manifest {
         watermarks: BTreeMap::new(),
         offsets: vec![SourceOffset { topic: "lines".to_owned(), partition: 0, next: 42 }],
         plugins: BTreeMap::from([("count".to_owned(), "sha256:00".to_owned())]),
+        params: BTreeMap::new(),
+        plan: None,
+        previous: None,
         state_versions: BTreeMap::from([("count".to_owned(), 1)]),
         windows: BTreeMap::new(),
         state: Vec::new(),
@@ -264,11 +267,12 @@ async fn collects_what_nothing_leads_to() {
             manifests.push((store.publish(&named).await.unwrap(), named));
             all.push((orphan, file));
         }
-        let nothing = Keep { manifests: &[], files: &[], committed: 3 };
+        let nothing = Keep { manifests: &[], upgrades: &[], files: &[], committed: 3 };
         assert_eq!(store.collect_garbage(&nothing).await.unwrap(), Collected::default());
         // Batch 2 is committed, 3 in flight; of the orphans, one is a snapshot that waits.
         let waiting = [all[1].0.clone()];
-        let keep = Keep { manifests: &manifests[1..3], files: &waiting, committed: 2 };
+        let keep =
+            Keep { manifests: &manifests[1..3], upgrades: &[], files: &waiting, committed: 2 };
         let collected = store.collect_garbage(&keep).await.unwrap();
         // Batch 0: two state files, two manifests and the plan; an orphan of batch 2; an
         // unnamed manifest each of batches 1 and 2.
@@ -304,7 +308,7 @@ async fn a_snapshot_stays_until_a_manifest_names_it() {
     let collect = async |state: &[StateFile], batch| {
         let named = Manifest { state: state.to_vec(), ..manifest(batch) };
         let manifests = [(store.publish(&named).await.unwrap(), named)];
-        let keep = Keep { manifests: &manifests, files: &[], committed: batch };
+        let keep = Keep { manifests: &manifests, upgrades: &[], files: &[], committed: batch };
         store.collect_garbage(&keep).await.unwrap();
         (store.read(&file).await.is_ok(), store.read(&snapshot).await.is_ok())
     };

@@ -2,10 +2,9 @@
 //! places, topics found or made.
 //! **Everything is checked before anything starts**; an error points into the file.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use tidemill_plugin::{Operator, Plugin, World};
+use tidemill_plugin::World;
 
 use super::plugins::{Loaded, PluginSource, load_plugins};
 use super::wiring::{Places, Port};
@@ -18,6 +17,7 @@ use crate::spec::{
     OnError, OperatorSpec, PipelineSpec, Place, SinkOutput, SourceInput, SpecError, Start,
     WindowTime,
 };
+use crate::upgrade::Versions;
 
 /// Key groups of a pipeline: a multiple of the source's partitions, at least this.
 const KEY_GROUPS_MIN: u32 = 128;
@@ -33,54 +33,77 @@ pub enum CompileError {
     Broker(#[from] BrokerError),
 }
 
-/// Compiles `spec`. `pins` names plugins by operator that are taken instead of what the file's
-/// reference means today: those of the checkpoint.
+/// Compiles `spec`. `versions` says which plugins are taken instead of what the file's references mean
+/// today: those of the checkpoint.
 ///
 /// # Errors
 /// See [`CompileError`]; nothing was changed but for topics of sinks, which may have been created.
 pub async fn compile(
     spec: &Arc<PipelineSpec>,
-    pins: &BTreeMap<String, String>,
+    versions: &Versions,
     plugins: &Arc<dyn PluginSource>,
     broker: &dyn Broker,
 ) -> Result<Graph, CompileError> {
-    let loaded = load_plugins(spec, pins, plugins).await?;
+    let loaded = load_plugins(spec, versions, None, plugins).await?;
     let places = Places::of(spec, &loaded)?;
     let mut sources = sources(spec, &places, broker).await?;
     let partitions = sources.iter().map(|source| source.partitions).max().unwrap_or(1);
     let tasks = spec.tasks.unwrap_or(partitions).max(1);
     sources.extend(retries(spec, &places, broker).await?);
     let sinks = sinks(spec, partitions, broker).await?;
+    let key_groups = KEY_GROUPS_MIN.div_ceil(partitions) * partitions;
+    Ok(assemble(spec, loaded, &places, sources, sinks, Spread { tasks, key_groups }))
+}
+
+impl Graph {
+    /// The same pipeline with other versions of its plugins. Operators that do not change are shared with
+    /// this graph, with their instances, metrics and costs; topics are as they were when it was compiled.
+    ///
+    /// # Errors
+    /// A plugin that cannot be had, does not fit its place or refuses its parameters.
+    pub async fn with_versions(
+        self: &Arc<Self>,
+        spec: &Arc<PipelineSpec>,
+        versions: &Versions,
+        plugins: &Arc<dyn PluginSource>,
+    ) -> Result<Self, SpecError> {
+        let loaded = load_plugins(spec, versions, Some(self), plugins).await?;
+        let places = Places::of(spec, &loaded)?;
+        let (sources, sinks) = (self.sources.clone(), self.sinks.clone());
+        Ok(assemble(spec, loaded, &places, sources, sinks, self.spread()))
+    }
+}
+
+fn assemble(
+    spec: &PipelineSpec,
+    loaded: Vec<Loaded>,
+    places: &Places,
+    sources: Vec<Source>,
+    sinks: Vec<Sink>,
+    spread_default: Spread,
+) -> Graph {
     let mut operators = Vec::new();
     let mut reducers: Vec<Option<Reducer>> = Vec::new();
     reducers.resize_with(places.reducers, || None);
-    for (index, (node, Loaded { plugin, operator })) in
-        spec.operators.iter().zip(loaded).enumerate()
-    {
+    for (index, (node, loaded)) in spec.operators.iter().zip(loaded).enumerate() {
+        let poison = poison(node, &sinks);
         match places.operators[index] {
             Target::Reducer(place) => {
-                let mut made = reducer(spec, index, node, &plugin, operator, &places);
-                made.poison = poison(node, &sinks);
-                reducers[place] = Some(made);
+                reducers[place] = Some(reducer(spec, index, node, loaded, places, poison));
             }
-            _ => {
-                let mut made = stateless(spec, index, node, &plugin, operator, &places);
-                made.poison = poison(node, &sinks);
-                operators.push(made);
-            }
+            _ => operators.push(stateless(spec, index, node, loaded, places, poison)),
         }
     }
-    let key_groups = KEY_GROUPS_MIN.div_ceil(partitions) * partitions;
     let mut graph = Graph {
         sources,
         operators,
         reducers: reducers.into_iter().flatten().collect(),
         sinks,
         spread: OnceLock::new(),
-        spread_default: Spread { tasks, key_groups },
+        spread_default,
     };
     mark_timestamps(&mut graph);
-    Ok(graph)
+    graph
 }
 
 async fn sources(
@@ -193,19 +216,21 @@ fn stateless(
     spec: &PipelineSpec,
     index: usize,
     node: &OperatorSpec,
-    plugin: &Plugin,
-    operator: Operator,
+    loaded: Loaded,
     places: &Places,
+    poison: Poison,
 ) -> Stateless {
+    let Loaded { plugin, operator, canary } = loaded;
     let number = spec.sources.len() + index;
     let ports = plugin.description().ports.len().max(1);
     Stateless {
         name: node.name.clone(),
         kind: if plugin.world() == World::Filter { Kind::Filter } else { Kind::Transform },
         operator,
+        canary,
         ports: (0..ports).map(|port| places.targets(number, Port::Out(port))).collect(),
         timestamps: true,
-        poison: Poison::FAIL,
+        poison,
     }
 }
 
@@ -213,10 +238,11 @@ fn reducer(
     spec: &PipelineSpec,
     index: usize,
     node: &OperatorSpec,
-    plugin: &Plugin,
-    operator: Operator,
+    loaded: Loaded,
     places: &Places,
+    poison: Poison,
 ) -> Reducer {
+    let Loaded { plugin, operator, canary } = loaded;
     let number = spec.sources.len() + index;
     let window = node.window.map(|window| {
         let clock = match window.time {
@@ -228,11 +254,12 @@ fn reducer(
     Reducer {
         name: node.name.clone(),
         operator,
+        canary,
         state_version: plugin.description().state_version,
         window,
         targets: places.targets(number, Port::Out(0)),
         late: places.targets(number, Port::Late),
-        poison: Poison::FAIL,
+        poison,
     }
 }
 

@@ -16,6 +16,7 @@ use tidemill_plugin::Operator;
 use crate::batch::poison::Poison;
 use crate::batch::window::Windowing;
 use crate::spec::{SinkOutput, Start};
+use crate::upgrade::Canary;
 
 pub use compile::{CompileError, compile};
 pub use plugins::{PluginSource, PluginSourceError};
@@ -32,7 +33,7 @@ pub enum Target {
 }
 
 /// A topic that is read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Source {
     /// As in the pipeline file.
     pub name: String,
@@ -64,7 +65,9 @@ pub struct Stateless {
     /// What it does.
     pub kind: Kind,
     /// The plugin, configured.
-    pub operator: Operator,
+    pub operator: Arc<Operator>,
+    /// What it is compared with.
+    pub canary: Option<Arc<Canary>>,
     /// Where the records of each output port go.
     pub ports: Vec<Vec<Target>>,
     /// Whether anything behind it looks at timestamps.
@@ -90,7 +93,9 @@ pub struct Reducer {
     /// As in the pipeline file.
     pub name: String,
     /// The plugin, configured.
-    pub operator: Operator,
+    pub operator: Arc<Operator>,
+    /// What it is compared with.
+    pub canary: Option<Arc<Canary>>,
     /// Its state version, from its description.
     pub state_version: u32,
     /// `None`: running totals.
@@ -103,7 +108,23 @@ pub struct Reducer {
     pub poison: Poison,
 }
 
+impl Stateless {
+    /// Lets the version that is tried have the same call, where there is one.
+    pub fn compare(&self, call: impl FnOnce(&Canary)) {
+        if let Some(canary) = &self.canary {
+            call(canary);
+        }
+    }
+}
+
 impl Reducer {
+    /// Lets the version that is tried have the same call, where there is one.
+    pub fn compare(&self, call: impl FnOnce(&Canary)) {
+        if let Some(canary) = &self.canary {
+            call(canary);
+        }
+    }
+
     /// The windows that its state is cut into, for people and for comparing; none: running totals.
     #[must_use]
     pub fn window_text(&self) -> Option<String> {
@@ -117,7 +138,7 @@ impl Reducer {
 }
 
 /// Where records leave the pipeline.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sink {
     /// As in the pipeline file.
     pub name: String,
@@ -182,8 +203,27 @@ impl Graph {
     }
 
     /// Every operator's name and plugin.
-    pub fn plugins(&self) -> impl Iterator<Item = (&str, &Operator)> {
+    pub fn plugins(&self) -> impl Iterator<Item = (&str, &Arc<Operator>)> {
         let stateless = self.operators.iter().map(|node| (node.name.as_str(), &node.operator));
         stateless.chain(self.reducers.iter().map(|node| (node.name.as_str(), &node.operator)))
+    }
+
+    /// The operator of that name.
+    #[must_use]
+    pub fn operator(&self, name: &str) -> Option<&Arc<Operator>> {
+        self.plugins().find(|(of, _)| *of == name).map(|(_, operator)| operator)
+    }
+
+    /// What the operator of that name is compared with.
+    #[must_use]
+    pub fn canary(&self, name: &str) -> Option<&Arc<Canary>> {
+        self.canaries().find(|(of, _)| *of == name).map(|(_, canary)| canary)
+    }
+
+    /// Every operator that is compared with another version.
+    pub fn canaries(&self) -> impl Iterator<Item = (&str, &Arc<Canary>)> {
+        let stateless = self.operators.iter().map(|node| (&node.name, &node.canary));
+        let all = stateless.chain(self.reducers.iter().map(|node| (&node.name, &node.canary)));
+        all.filter_map(|(name, canary)| Some((name.as_str(), canary.as_ref()?)))
     }
 }

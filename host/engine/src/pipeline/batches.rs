@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::orders::Orders;
 use super::report::Report;
-use super::restore::Restored;
+use super::restore::{Restored, load_earlier};
 use super::source_side::{Ahead, SourceSide, expected_inputs};
 use super::summary::{Summary, millis};
 use super::surroundings::Surroundings;
 use super::tidy::Tidy;
-use super::{End, Pipeline};
+use super::{End, Pipeline, chain_of};
 use crate::batch::finish::{BatchError, Finished, Finisher, Mapped};
 use crate::batch::plan::{BatchPlan, PartitionFacts, PlannedRange};
 use crate::batch::watermark::Watermarks;
@@ -23,6 +24,9 @@ use crate::ingest::Ingest;
 use crate::progress::{Durations, PipelineState};
 use crate::rate::{Gains, RateEstimator};
 use crate::spec::{BatchLimits, OnEnd, Trigger};
+use crate::upgrade::boundary::Held;
+use crate::upgrade::migrate::{Migrated, Migration};
+use crate::upgrade::{Switch, SwitchError, Versions};
 
 /// While no records come, windows and the copying of sources are looked at this often: processing time
 /// goes on, idle inputs are set aside, and copying may have failed.
@@ -118,7 +122,7 @@ impl Batches {
                 rate_now: None,
                 retried,
             },
-            tidy: Tidy::default(),
+            tidy: Tidy::new(spec.checkpoints_kept, restored.kept),
             finisher: Some(Box::new(Finisher {
                 graph: Arc::clone(graph),
                 pipeline: name,
@@ -146,18 +150,18 @@ impl Batches {
     pub(super) async fn run(
         mut self,
         ingests: &[Ingest],
-        stop: &mut watch::Receiver<bool>,
+        orders: &mut Orders,
     ) -> Result<End, BatchError> {
         if self.ends() {
             let drained = try_join_all(ingests.iter().map(Ingest::drain));
             tokio::select! {
-                () = stopped(stop) => return Ok(End::Stopped),
+                () = orders.stopped() => return Ok(End::Stopped),
                 drained = drained => drained?,
             };
             self.source_side.fix_ends().await?;
         }
         self.report.set_state(PipelineState::Running);
-        let ended = self.run_batches(ingests, stop).await;
+        let ended = self.run_batches(ingests, orders).await;
         // A batch on its way to the commit is not left behind, whatever ended the loop.
         let settled = self.settle().await;
         self.tidy.finish().await;
@@ -169,15 +173,15 @@ impl Batches {
     async fn run_batches(
         &mut self,
         ingests: &[Ingest],
-        stop: &mut watch::Receiver<bool>,
+        orders: &mut Orders,
     ) -> Result<End, BatchError> {
         loop {
-            match self.next(ingests, stop).await? {
+            match self.next(ingests, orders).await? {
                 Next::End(end) => return Ok(end),
                 Next::Batch { facts, flush } => {
                     // What is not on its way to the commit may be dropped: it runs again.
                     let (mapped, summary) = tokio::select! {
-                        () = stopped(stop) => return Ok(End::Stopped),
+                        () = orders.stopped() => return Ok(End::Stopped),
                         ahead = self.map_batch(&facts, flush) => ahead?,
                     };
                     self.settle().await?;
@@ -192,21 +196,20 @@ impl Batches {
         !matches!(self.trigger, Trigger::Interval(_))
     }
 
-    async fn next(
-        &mut self,
-        ingests: &[Ingest],
-        stop: &mut watch::Receiver<bool>,
-    ) -> Result<Next, BatchError> {
+    async fn next(&mut self, ingests: &[Ingest], orders: &mut Orders) -> Result<Next, BatchError> {
         loop {
             let pause = self.due_at.saturating_sub(self.host.clock.monotonic());
             if !pause.is_zero() {
                 tokio::select! {
-                    () = stopped(stop) => return Ok(Next::End(End::Stopped)),
+                    () = orders.stopped() => return Ok(Next::End(End::Stopped)),
                     () = tokio::time::sleep(pause) => {}
                 }
             }
-            if *stop.borrow() {
+            if orders.is_stopped() {
                 return Ok(Next::End(End::Stopped));
+            }
+            if let Some(switch) = orders.take_switch() {
+                self.switch(switch, orders).await?;
             }
             if let Some(error) = ingests.iter().find_map(Ingest::failure) {
                 return Err(error.into());
@@ -231,7 +234,7 @@ impl Batches {
                 return Ok(self.at_the_end(facts));
             }
             self.waited = true;
-            self.wait(!ingests.is_empty(), stop).await?;
+            self.wait(!ingests.is_empty(), orders).await?;
         }
     }
 
@@ -252,7 +255,7 @@ impl Batches {
     }
 
     /// Until there are records, or it is time to look at the windows again, or to stop.
-    async fn wait(&self, copies: bool, stop: &mut watch::Receiver<bool>) -> Result<(), BatchError> {
+    async fn wait(&self, copies: bool, orders: &mut Orders) -> Result<(), BatchError> {
         let positions: Vec<_> = self
             .source_side
             .positions
@@ -262,7 +265,7 @@ impl Batches {
         let windows_open = self.next_ends.iter().any(Option::is_some);
         tokio::select! {
             woken = self.host.broker.wait_for_records(&positions) => woken?,
-            () = stopped(stop) => {}
+            () = orders.given() => {}
             () = tokio::time::sleep(IDLE_POLL), if windows_open || copies => {}
         }
         Ok(())
@@ -373,6 +376,82 @@ impl Batches {
         Ok(())
     }
 
+    /// Holds between two batches, and goes on with the new graph if it is let pass.
+    async fn switch(&mut self, switch: Switch, orders: &mut Orders) -> Result<(), BatchError> {
+        self.settle().await?;
+        let Some(mut finisher) = self.finisher.take() else { return Ok(()) };
+        let Switch { graph: next, versions, reached } = switch;
+        let batch = self.source_side.next_batch;
+        let versions = versions.at(batch);
+        let _ = next.spread.set(finisher.graph.spread());
+        let migrated = match self.new_state(&next, &versions, &mut finisher).await {
+            Ok(migrated) => migrated,
+            Err(refused) => {
+                let _ = reached.send(Err(refused));
+                self.finisher = Some(finisher);
+                return Ok(());
+            }
+        };
+        let (pass, passed) = oneshot::channel();
+        let before = finisher.last.clone();
+        let checkpoint = before.as_ref().map(|(pointer, _)| pointer.to_string());
+        let held = Held { batch, checkpoint, pass };
+        // Whoever asked may have gone, or may think better of it: then nothing has changed.
+        if reached.send(Ok(held)).is_ok() && passed.await.is_ok() {
+            if !migrated.is_empty() {
+                // A compaction under way is of files that are no longer the state's.
+                self.tidy.finish().await;
+            }
+            self.tidy.keep(&versions.kept, before);
+            for Migrated { reducer, state, files } in migrated {
+                finisher.state[reducer] = state;
+                finisher.state_files[reducer] = files;
+            }
+            finisher.graph = Arc::clone(&next);
+            self.source_side.graph = Arc::clone(&next);
+            orders.switched(next, versions);
+        }
+        self.finisher = Some(finisher);
+        Ok(())
+    }
+
+    /// The state of every reducer whose plugin keeps it in another form than before, or that goes back to an
+    /// earlier one.
+    async fn new_state(
+        &self,
+        next: &Arc<Graph>,
+        versions: &Versions,
+        finisher: &mut Finisher,
+    ) -> Result<Vec<Migrated>, SwitchError> {
+        let migration = Migration {
+            graph: next,
+            pipeline: &finisher.pipeline,
+            batch: self.source_side.next_batch,
+            time_ms: finisher.last.as_ref().map_or(0, |(_, manifest)| manifest.time_ms),
+            lane: &self.host.lane,
+            store: &self.host.store,
+        };
+        let forms: Vec<u32> =
+            finisher.graph.reducers.iter().map(|reducer| reducer.state_version).collect();
+        let mut all = Vec::new();
+        for (reducer, (from, node)) in forms.into_iter().zip(&next.reducers).enumerate() {
+            let refused = |error: BatchError| SwitchError::State {
+                operator: node.name.clone(),
+                reason: chain_of(&error),
+            };
+            if let Some(to) = versions.restores.get(&node.name) {
+                let earlier = load_earlier(next, reducer, &to.checkpoint, &self.host).await;
+                all.push(earlier.map_err(refused)?);
+            } else if from != node.state_version {
+                let old = std::mem::take(&mut finisher.state[reducer]);
+                let (old, migrated) = migration.run(reducer, from, old).await;
+                finisher.state[reducer] = old;
+                all.push(migrated.map_err(refused)?);
+            }
+        }
+        Ok(all)
+    }
+
     /// Back-pressure learns from a batch that has committed.
     fn learn(&mut self, summary: &Summary, took: Duration) {
         if self.back_pressure && matches!(self.trigger, Trigger::Interval(_)) {
@@ -382,12 +461,6 @@ impl Batches {
             side.rate_now = learnt.or(side.rate_now);
         }
     }
-}
-
-/// Returns once a person, or the end of the host, stops the pipeline.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // A sender that is gone is a host that is gone.
-    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 fn limits_of(trigger: Trigger, limits: BatchLimits) -> BatchLimits {

@@ -4,7 +4,9 @@
 //! mapped. **State, publishing and commits keep the order of the batches.**
 
 mod batches;
+mod orders;
 mod summary;
+mod replay;
 mod report;
 mod restore;
 mod source_side;
@@ -14,15 +16,14 @@ mod tidy;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use crate::batch::finish::BatchError;
 use crate::causes::causes_of;
-use crate::graph::Graph;
 use crate::ingest::Ingest;
 use crate::progress::PipelineState;
 use crate::spec::{PipelineSpec, SourceInput};
 
+pub use orders::Orders;
+pub use replay::{Replay, ReplayError, Replayed, ReplayedRecord, ReplayedSink};
 pub use report::{PROGRESS_KEPT_MAX, Report};
 pub use surroundings::Surroundings;
 
@@ -67,8 +68,8 @@ pub struct Pipeline {
     pub host: Surroundings,
     /// What it tells.
     pub report: Arc<Report>,
-    /// Turns true when it shall stop after the batches under way.
-    pub stop: watch::Receiver<bool>,
+    /// What it is told.
+    pub orders: Orders,
 }
 
 /// How an attempt ended without an error.
@@ -79,12 +80,12 @@ enum End {
 
 impl Pipeline {
     /// Runs until it is stopped, has finished, or has failed for good; the report says which.
-    pub async fn run(mut self, graph: Arc<Graph>) {
+    pub async fn run(mut self) {
         let mut pause = RETRY_PAUSE_MIN;
         let mut failures = 0;
         loop {
             let before = self.report.status().batches;
-            let error = match self.attempt(&graph, failures).await {
+            let error = match self.attempt(failures).await {
                 Ok(End::Stopped) => return self.report.set_state(PipelineState::Stopped),
                 Ok(End::Finished) => return self.report.set_state(PipelineState::Finished),
                 Err(error) => error,
@@ -101,24 +102,36 @@ impl Pipeline {
             let pause_ms = pause.as_millis();
             tracing::warn!(pipeline = %self.spec.name, reason, pause_ms, "pipeline starts again from its last commit");
             self.report.set_state(PipelineState::Retrying { reason });
-            tokio::select! {
-                _ = self.stop.wait_for(|stop| *stop) => return self.report.set_state(PipelineState::Stopped),
-                () = tokio::time::sleep(pause) => {}
+            let over = tokio::time::sleep(pause);
+            tokio::pin!(over);
+            loop {
+                tokio::select! {
+                    () = self.orders.given() => {}
+                    () = &mut over => break,
+                }
+                if self.orders.is_stopped() {
+                    return self.report.set_state(PipelineState::Stopped);
+                }
+                // There is no boundary here: whoever asked hears that, and starts the pipeline anew.
+                drop(self.orders.take_switch());
             }
             pause = (pause * 2).min(RETRY_PAUSE_MAX);
         }
     }
 
     /// `failures`: how often it has failed since its last commit.
-    async fn attempt(&mut self, graph: &Arc<Graph>, failures: u32) -> Result<End, BatchError> {
+    async fn attempt(&mut self, failures: u32) -> Result<End, BatchError> {
         self.report.set_state(PipelineState::Starting);
         let group = group_of(self.spec.name.as_str());
         // Fences an earlier run before anything is read that it could still change.
         let producer = self.host.broker.producer(&group).await?;
-        let restored = restore::restore(graph, &group, self.spec.tasks, &self.host).await?;
+        let graph = Arc::clone(self.orders.graph());
+        let restored =
+            restore::restore(&graph, &group, self.spec.tasks, self.orders.versions(), &self.host)
+                .await?;
         let ingests = self.start_ingests().await?;
-        let batches = Batches::new(self, graph, group, producer, restored, failures);
-        let ended = batches.run(&ingests, &mut self.stop).await;
+        let batches = Batches::new(self, &graph, group, producer, restored, failures);
+        let ended = batches.run(&ingests, &mut self.orders).await;
         for ingest in ingests {
             ingest.stop().await;
         }

@@ -127,6 +127,7 @@ impl Report {
             late_rows: told.late_rows,
             lag: told.lag,
             operators: told.operators.clone(),
+            canaries: Vec::new(),
             batch_ms: percentiles(
                 told.progress.iter().map(|batch| batch.duration_ms.trigger_execution),
             ),

@@ -1,6 +1,7 @@
 //! Where a pipeline goes on: committed positions, and the checkpoint that their metadata points at.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::future::try_join_all;
 
@@ -17,6 +18,8 @@ use crate::checkpoint::{
 };
 use crate::graph::{Graph, Reducer, Spread};
 use crate::spec::Start;
+use crate::upgrade::Versions;
+use crate::upgrade::migrate::{Migrated, Migration};
 
 /// One on its way to the commit, one ahead of it.
 const BATCHES_IN_FLIGHT_MAX: u64 = 2;
@@ -36,6 +39,8 @@ pub struct Restored {
     /// A fresh start that begins at the end of a topic: the position has to be committed before
     /// anything else, or a crash would move it.
     pub must_commit_positions: bool,
+    /// Checkpoints that are kept for a rollback.
+    pub kept: Vec<(Pointer, Manifest)>,
 }
 
 /// Reads what `group` committed and the checkpoint behind it, and fixes how `graph` spreads its state.
@@ -43,9 +48,10 @@ pub struct Restored {
 /// # Errors
 /// The log or the store fails, or what they hold does not fit together or to the pipeline.
 pub async fn restore(
-    graph: &Graph,
+    graph: &Arc<Graph>,
     group: &str,
     tasks_wanted: Option<u32>,
+    versions: &Versions,
     host: &Surroundings,
 ) -> Result<Restored, BatchError> {
     let committed = host.broker.committed(group).await?;
@@ -68,19 +74,15 @@ pub async fn restore(
         Restore::From(pointer) => {
             let manifest = host.store.load(&pointer).await?;
             check_positions(&manifest, &observed.committed).map_err(refused)?;
-            check_fits(graph, tasks_wanted, &manifest)?;
+            let goes_back = |name: &str| {
+                versions.restores.get(name).is_some_and(|to| to.batch == Some(manifest.batch + 1))
+            };
+            check_fits(graph, tasks_wanted, &manifest, goes_back)?;
             Some((pointer, manifest))
         }
     };
     let manifest = last.as_ref().map(|(_, manifest)| manifest);
-    let watermarks = manifest.map_or_else(BTreeMap::new, |manifest| {
-        let saved = manifest.watermarks.iter();
-        saved
-            .map(|(name, saved)| {
-                (name.clone(), WatermarkState::from_manifest(saved, manifest.time_ms))
-            })
-            .collect()
-    });
+    let watermarks = manifest.map_or_else(BTreeMap::new, watermarks_of);
     let spread = manifest.map_or(graph.spread_default, |manifest| Spread {
         tasks: manifest.tasks,
         key_groups: manifest.key_groups,
@@ -88,8 +90,22 @@ pub async fn restore(
     // A second start of the same pipeline finds its first commit, which has the same spread.
     let _ = graph.spread.set(spread);
     let (positions, must_commit_positions) = positions(graph, &committed, host).await?;
-    let (state, state_files) = load_state(graph, manifest, host).await?;
-    Ok(Restored { positions, watermarks, state, state_files, last, must_commit_positions })
+    let (mut state, mut state_files) = load_state(graph, manifest, host).await?;
+    if let Some(manifest) = manifest {
+        let goes_back = |name: &str| {
+            versions.restores.get(name).filter(|to| to.batch == Some(manifest.batch + 1))
+        };
+        for (index, reducer) in graph.reducers.iter().enumerate() {
+            if let Some(to) = goes_back(&reducer.name) {
+                let earlier = load_earlier(graph, index, &to.checkpoint, host).await?;
+                (state[index], state_files[index]) = (earlier.state, earlier.files);
+            }
+        }
+        let stays = |name: &str| goes_back(name).is_none();
+        migrate(graph, manifest, stays, &mut state, &mut state_files, host).await?;
+    }
+    let kept = load_kept(&versions.kept, host).await;
+    Ok(Restored { positions, watermarks, state, state_files, last, must_commit_positions, kept })
 }
 
 /// Whether a position says where the pipeline stands: its topic is read now. One of retried dead letters
@@ -107,11 +123,80 @@ fn counts(graph: &Graph, committed: &[Committed], position: &Committed) -> bool 
     }
 }
 
+/// Rewrites the state of every operator whose plugin keeps it in another form by now. Its files are
+/// the next manifest's.
+pub(super) async fn migrate(
+    graph: &Arc<Graph>,
+    manifest: &Manifest,
+    of: impl Fn(&str) -> bool,
+    state: &mut [Vec<TaskState>],
+    state_files: &mut [Vec<Vec<StateFile>>],
+    host: &Surroundings,
+) -> Result<(), BatchError> {
+    let migration = Migration {
+        graph,
+        pipeline: &manifest.pipeline.as_str().into(),
+        batch: manifest.batch + 1,
+        time_ms: manifest.time_ms,
+        lane: &host.lane,
+        store: &host.store,
+    };
+    for (index, reducer) in graph.reducers.iter().enumerate() {
+        let written = manifest.state_versions.get(&reducer.name).filter(|_| of(&reducer.name));
+        if let Some(version) = written.filter(|version| **version != reducer.state_version) {
+            let old = std::mem::take(&mut state[index]);
+            let Migrated { state: new, files, .. } = migration.run(index, *version, old).await.1?;
+            (state[index], state_files[index]) = (new, files);
+        }
+    }
+    Ok(())
+}
+
+/// One reducer's state as it was at an earlier checkpoint.
+pub(super) async fn load_earlier(
+    graph: &Graph,
+    reducer: usize,
+    checkpoint: &str,
+    host: &Surroundings,
+) -> Result<Migrated, BatchError> {
+    let node = &graph.reducers[reducer];
+    let refuse = |reason: String| BatchError::Restore {
+        reason: format!("go back to the state of operator `{}`: {reason}", node.name),
+        hint: "migrate its state instead, or apply the pipeline under a new name".to_owned(),
+    };
+    let pointer: Pointer = checkpoint.parse().map_err(|error| refuse(causes_of(&error)))?;
+    let manifest = host.store.load(&pointer).await?;
+    let version = manifest.state_versions.get(&node.name).copied();
+    if version != Some(node.state_version) || manifest.tasks != graph.spread().tasks {
+        return Err(refuse(format!("batch {} kept it in another form", manifest.batch)));
+    }
+    let files: Vec<_> =
+        (0..manifest.tasks).map(|task| manifest.files_of(&node.name, task)).collect();
+    let state = try_join_all(files.iter().map(|files| load_task(files, host))).await?;
+    Ok(Migrated { reducer, state, files })
+}
+
+/// One that cannot be read is no reason not to start: only a rollback would need it.
+async fn load_kept(kept: &[String], host: &Surroundings) -> Vec<(Pointer, Manifest)> {
+    let mut loaded = Vec::new();
+    for text in kept {
+        let Ok(pointer) = text.parse::<Pointer>() else { continue };
+        match host.store.load(&pointer).await {
+            Ok(manifest) => loaded.push((pointer, manifest)),
+            Err(error) => {
+                tracing::warn!(%error, "a checkpoint that was kept for a rollback cannot be read");
+            }
+        }
+    }
+    loaded
+}
+
 /// State is of use only to the operators, in the form and over the tasks that it was written for.
 fn check_fits(
     graph: &Graph,
     tasks_wanted: Option<u32>,
     manifest: &Manifest,
+    goes_back: impl Fn(&str) -> bool,
 ) -> Result<(), BatchError> {
     let refuse = |reason, hint: &str| Err(BatchError::Restore { reason, hint: hint.to_owned() });
     if let Some(wanted) = tasks_wanted.filter(|wanted| *wanted != manifest.tasks) {
@@ -123,7 +208,11 @@ fn check_fits(
     for (operator, version) in &manifest.state_versions {
         let now = graph.reducers.iter().find(|reducer| reducer.name == *operator);
         match now {
-            Some(reducer) if reducer.state_version != *version => {
+            Some(reducer)
+                if reducer.state_version != *version
+                    && !reducer.operator.plugin().migrates()
+                    && !goes_back(operator) =>
+            {
                 return refuse(
                     format!(
                         "operator `{operator}` has state of version {version}, its plugin reads version {}",
@@ -155,6 +244,14 @@ fn check_fits(
     Ok(())
 }
 
+/// By operator, as they were after the manifest's batch.
+pub(super) fn watermarks_of(manifest: &Manifest) -> BTreeMap<String, WatermarkState> {
+    let saved = manifest.watermarks.iter();
+    saved
+        .map(|(name, saved)| (name.clone(), WatermarkState::from_manifest(saved, manifest.time_ms)))
+        .collect()
+}
+
 async fn positions(
     graph: &Graph,
     committed: &[Committed],
@@ -184,7 +281,7 @@ async fn positions(
 
 type State = (Vec<Vec<TaskState>>, Vec<Vec<Vec<StateFile>>>);
 
-async fn load_state(
+pub(super) async fn load_state(
     graph: &Graph,
     manifest: Option<&Manifest>,
     host: &Surroundings,

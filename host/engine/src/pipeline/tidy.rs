@@ -13,17 +13,16 @@ use crate::checkpoint::{Keep, Manifest, Pointer, StateFile, decide_compaction};
 /// Garbage is collected after this many commits.
 const COMMITS_PER_COLLECTION: u64 = 16;
 
-/// This many committed checkpoints are kept: enough to go back where the last commit itself is lost.
-const CHECKPOINTS_KEPT: usize = 3;
-
 /// The tidying of one pipeline; at most one compaction and one collection at a time.
-#[derive(Default)]
 pub struct Tidy {
     compacting: Option<JoinHandle<Vec<Compacted>>>,
     collecting: Option<JoinHandle<()>>,
     commits: u64,
     /// The last commits, oldest first.
     kept: VecDeque<(Pointer, Manifest)>,
+    kept_max: usize,
+    /// Checkpoints that a person may go back to.
+    upgrades: Vec<(Pointer, Manifest)>,
 }
 
 struct Compacted {
@@ -35,12 +34,30 @@ struct Compacted {
 }
 
 impl Tidy {
+    /// Keeps the last `kept_max` checkpoints, and those from before `upgrades`.
+    pub fn new(kept_max: usize, upgrades: Vec<(Pointer, Manifest)>) -> Self {
+        Self {
+            compacting: None,
+            collecting: None,
+            commits: 0,
+            kept: VecDeque::new(),
+            kept_max,
+            upgrades,
+        }
+    }
+
+    /// Keeps the checkpoint from before an upgrade, and of those from before others the ones in `kept`.
+    pub fn keep(&mut self, kept: &[String], checkpoint: Option<(Pointer, Manifest)>) {
+        self.upgrades.retain(|(pointer, _)| kept.contains(&pointer.to_string()));
+        self.upgrades.extend(checkpoint);
+    }
+
     /// Takes in what is done and begins what is due. The next manifest names a finished snapshot
     /// instead of the files it stands for.
     pub async fn after_commit(&mut self, finisher: &mut Finisher) {
         self.commits += 1;
         self.kept.extend(finisher.last.clone());
-        if self.kept.len() > CHECKPOINTS_KEPT {
+        if self.kept.len() > self.kept_max {
             self.kept.pop_front();
         }
         if let Some(task) = self.compacting.take_if(|task| task.is_finished())
@@ -56,7 +73,8 @@ impl Tidy {
         if self.commits.is_multiple_of(COMMITS_PER_COLLECTION)
             && self.collecting.as_ref().is_none_or(JoinHandle::is_finished)
         {
-            self.collecting = begin_collection(finisher, self.kept.iter().cloned().collect());
+            let kept = self.kept.iter().cloned().collect();
+            self.collecting = begin_collection(finisher, kept, self.upgrades.clone());
         }
     }
 
@@ -99,13 +117,17 @@ fn begin_compaction(finisher: &Finisher) -> Option<JoinHandle<Vec<Compacted>>> {
     }))
 }
 
-fn begin_collection(finisher: &Finisher, kept: Vec<(Pointer, Manifest)>) -> Option<JoinHandle<()>> {
+fn begin_collection(
+    finisher: &Finisher,
+    kept: Vec<(Pointer, Manifest)>,
+    upgrades: Vec<(Pointer, Manifest)>,
+) -> Option<JoinHandle<()>> {
     let committed = kept.last()?.0.batch;
     let files: Vec<StateFile> = finisher.state_files.iter().flatten().flatten().cloned().collect();
     let store = finisher.store.clone();
     let pipeline = finisher.pipeline.clone();
     Some(tokio::spawn(async move {
-        let keep = Keep { committed, manifests: &kept, files: &files };
+        let keep = Keep { committed, manifests: &kept, upgrades: &upgrades, files: &files };
         match store.collect_garbage(&keep).await {
             Ok(collected) => {
                 tracing::debug!(%pipeline, files = collected.files, "collected garbage of checkpoints")

@@ -20,6 +20,10 @@ const BATCH_BYTES_DEFAULT: u64 = 64 << 20;
 const BATCH_BYTES_MAX: u64 = 16 << 30;
 /// A pipeline has at least this many key groups, and a task without a group has nothing to do.
 const TASKS_MAX: u64 = 128;
+/// The last checkpoint, and enough before it to go back where the last commit itself is lost.
+const CHECKPOINTS_KEPT_MIN: u64 = 3;
+const CHECKPOINTS_KEPT_MAX: u64 = 1000;
+const CHECKPOINTS_KEPT_DEFAULT: usize = 16;
 /// A host has no more plugin instances than this.
 const INSTANCES_MAX: u64 = 512;
 /// More would make the host's log useless to everybody else.
@@ -50,6 +54,10 @@ pub(super) fn pipeline(
     let checkpoints = raw.checkpoints.location.as_ref();
     let location =
         checkpoints.map(|url| problems.take(url.span(), value::storage_url(url.get_ref())));
+    let kept = raw.checkpoints.keep.as_ref().map(|keep| {
+        let checked = value::whole(*keep.get_ref(), CHECKPOINTS_KEPT_MIN, CHECKPOINTS_KEPT_MAX);
+        problems.take(keep.span(), checked).and_then(|kept| usize::try_from(kept).ok())
+    });
     let mut places = Places {
         name: raw.name.span(),
         checkpoints: checkpoints.map(Spanned::span),
@@ -68,6 +76,7 @@ pub(super) fn pipeline(
         name: PipelineName(name?),
         trigger: trigger?,
         checkpoints: all(location)?,
+        checkpoints_kept: all(kept)?.unwrap_or(CHECKPOINTS_KEPT_DEFAULT),
         limits: limits?,
         tasks: all(tasks)?,
         on_end: on_end?,

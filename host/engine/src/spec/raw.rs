@@ -32,6 +32,7 @@ pub(super) struct RawPipeline {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCheckpoints {
     pub location: Option<Spanned<String>>,
+    pub keep: Option<Spanned<i64>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

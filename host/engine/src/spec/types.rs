@@ -57,6 +57,8 @@ pub struct PipelineSpec {
     pub trigger: Trigger,
     /// Where checkpoints go, a `file://` or `s3://` URL; `None`: the host's data folder.
     pub checkpoints: Option<String>,
+    /// So many checkpoints are kept, the last one among them: batches behind the oldest can be replayed.
+    pub checkpoints_kept: usize,
     /// How large a batch may become.
     pub limits: BatchLimits,
     /// Tasks over which keyed state is spread; `None`: the engine chooses.

@@ -11,11 +11,12 @@ use tidemill_engine::checkpoint::{CheckpointStore, Entry, Pointer, read_state};
 use tidemill_engine::clock::ManualClock;
 use tidemill_engine::dead_letters::{self, Query, Retried, RetryError, Selection};
 use tidemill_engine::graph::{PluginSource, PluginSourceError, compile};
-use tidemill_engine::pipeline::{Pipeline, Report, Surroundings, group_of};
+use tidemill_engine::pipeline::{Orders, Pipeline, Report, Surroundings, group_of};
 use tidemill_engine::pool::Pool;
 use tidemill_engine::progress::PipelineState;
 use tidemill_engine::sinks::FileSinks;
 use tidemill_engine::spec::PipelineSpec;
+use tidemill_engine::upgrade::Versions;
 use tidemill_log::simulation::Simulation;
 use tidemill_log::{
     BatchBuilder, Blocking, Codec, Isolation, Log, LogConfig, Offset, PartitionId, RecordReader,
@@ -144,7 +145,7 @@ impl World {
     pub async fn run_reported(&self, file: &str, workers: usize) -> Arc<Report> {
         let spec = Arc::new(PipelineSpec::parse(file).unwrap_or_else(|error| panic!("{error}")));
         let plugins: Arc<dyn PluginSource> = Arc::new(ReadyPlugins);
-        let graph = match compile(&spec, &BTreeMap::new(), &plugins, &*self.broker).await {
+        let graph = match compile(&spec, &Versions::default(), &plugins, &*self.broker).await {
             Ok(graph) => graph,
             Err(error) if self.machine.disk.is_off() => {
                 let report = Report::new(spec.name.as_str());
@@ -162,6 +163,8 @@ impl World {
         let files = FileSinks::default();
         files.provide(FILES, self.files.clone());
         let (_stop, stop) = tokio::sync::watch::channel(false);
+        let (_switches, switches) = tokio::sync::mpsc::channel(1);
+        let orders = Orders::new(Arc::new(graph), Versions::default(), stop, switches);
         let host = Surroundings {
             broker: self.broker.clone(),
             store: Arc::new(store),
@@ -169,7 +172,7 @@ impl World {
             lane: Arc::new(pool.lane("test")),
             clock,
         };
-        Pipeline { spec, host, report: Arc::clone(&report), stop }.run(Arc::new(graph)).await;
+        Pipeline { spec, host, report: Arc::clone(&report), orders }.run().await;
         report
     }
 
