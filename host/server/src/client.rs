@@ -147,6 +147,13 @@ impl Client {
         self.answer(self.request(Method::DELETE, path)).await.map(drop)
     }
 
+    /// An answer that is no JSON.
+    pub async fn bytes(&self, path: &str) -> Result<Bytes, ClientError> {
+        let response = self.answer(self.request(Method::GET, path)).await?;
+        let host = self.host.clone();
+        response.bytes().await.map_err(|source| ClientError::Broken { host, source })
+    }
+
     /// An answer that is read piece by piece.
     pub async fn stream(&self, path: &str) -> Result<Lines, ClientError> {
         let response = self.answer(self.request(Method::GET, path)).await?;

@@ -19,6 +19,7 @@ mod plugins;
 mod produce;
 mod progress;
 mod topics;
+mod upgrades;
 pub mod wire;
 
 use std::sync::{Arc, OnceLock};
@@ -104,7 +105,12 @@ fn routes() -> Vec<Route> {
             &[Method::GET, Method::POST],
             get(plugins::list).post(plugins::push),
         ),
-        route("/api/v1/plugins/{plugin}", &[Method::GET], get(plugins::describe)),
+        route(
+            "/api/v1/plugins/{plugin}",
+            &[Method::GET, Method::DELETE],
+            get(plugins::describe).delete(plugins::remove),
+        ),
+        route("/api/v1/plugins/{plugin}/component", &[Method::GET], get(plugins::component)),
         route("/api/v1/pipelines", &[Method::GET], get(pipelines::list)),
         route(
             "/api/v1/pipelines/{pipeline}",
@@ -113,6 +119,22 @@ fn routes() -> Vec<Route> {
         ),
         route("/api/v1/pipelines/{pipeline}/start", &[Method::POST], post(pipelines::start)),
         route("/api/v1/pipelines/{pipeline}/stop", &[Method::POST], post(pipelines::stop)),
+        route(
+            "/api/v1/pipelines/{pipeline}/operators/{operator}/upgrade",
+            &[Method::POST],
+            post(upgrades::upgrade),
+        ),
+        route(
+            "/api/v1/pipelines/{pipeline}/operators/{operator}/promote",
+            &[Method::POST],
+            post(upgrades::promote),
+        ),
+        route(
+            "/api/v1/pipelines/{pipeline}/operators/{operator}/rollback",
+            &[Method::POST],
+            post(upgrades::rollback),
+        ),
+        route("/api/v1/pipelines/{pipeline}/replay", &[Method::POST], post(upgrades::replay)),
         route("/api/v1/pipelines/{pipeline}/progress", &[Method::GET], get(progress::recent)),
         route("/api/v1/pipelines/{pipeline}/dead-letters", &[Method::GET], get(dead_letters::list)),
         route(

@@ -8,10 +8,13 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use tidemill_engine::engine::ApplyError;
 use tidemill_engine::graph::CompileError;
+use tidemill_engine::pipeline::ReplayError;
 use tidemill_engine::progress::PipelineStatus;
 use tidemill_engine::spec::PipelineSpec;
+use tidemill_engine::upgrade::SwitchError;
 
 use super::body::read_all;
+use super::plugins::plugin_error;
 use super::{ApiError, DOCUMENT_BYTES_MAX, Name, Ready};
 use crate::host::PipelineError;
 
@@ -72,7 +75,7 @@ pub async fn delete(Ready(host): Ready, Name(pipeline): Name) -> Result<StatusCo
 }
 
 /// A client that goes away drops its request, but must not leave a change half done.
-async fn to_its_end<T: Send + 'static>(
+pub(super) async fn to_its_end<T: Send + 'static>(
     pipeline: &str,
     change: impl Future<Output = Result<T, PipelineError>> + Send + 'static,
 ) -> Result<T, ApiError> {
@@ -85,6 +88,22 @@ async fn to_its_end<T: Send + 'static>(
 fn pipeline_error(pipeline: &str, error: &PipelineError) -> ApiError {
     let status = match error {
         PipelineError::Unknown => return ApiError::no_such_pipeline(pipeline),
+        PipelineError::Plugin(error) => return plugin_error(error),
+        PipelineError::NoOperator { .. } => StatusCode::NOT_FOUND,
+        PipelineError::WhichOperator { .. } => StatusCode::BAD_REQUEST,
+        PipelineError::Unchanged { .. }
+        | PipelineError::NoCanary { .. }
+        | PipelineError::NothingBefore { .. } => StatusCode::CONFLICT,
+        PipelineError::Replay(error) => match error.as_ref() {
+            ReplayError::NotKept { .. } | ReplayError::RecordsGone { .. } => StatusCode::NOT_FOUND,
+            ReplayError::Changed { .. } => StatusCode::CONFLICT,
+            ReplayError::Compile(CompileError::Spec(_)) | ReplayError::Failed { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            ReplayError::Compile(_) | ReplayError::Broker(_) | ReplayError::Checkpoint(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        },
         PipelineError::Spec(_) => StatusCode::UNPROCESSABLE_ENTITY,
         PipelineError::File(_) => StatusCode::INTERNAL_SERVER_ERROR,
         PipelineError::Engine(engine) => match engine.as_ref() {
@@ -92,7 +111,9 @@ fn pipeline_error(pipeline: &str, error: &PipelineError) -> ApiError {
             ApplyError::Broker { .. }
             | ApplyError::Delete { .. }
             | ApplyError::Compile(CompileError::Broker(_)) => StatusCode::INTERNAL_SERVER_ERROR,
-            ApplyError::Compile(CompileError::Spec(_))
+            ApplyError::Switch { source: SwitchError::Gone, .. } => StatusCode::CONFLICT,
+            ApplyError::Switch { .. }
+            | ApplyError::Compile(CompileError::Spec(_))
             | ApplyError::Checkpoints { .. }
             | ApplyError::Sink { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         },

@@ -7,6 +7,7 @@
 mod append;
 mod boundary;
 mod corpus;
+mod hot_swap;
 mod latency;
 mod plugin;
 mod scratch;
@@ -54,6 +55,9 @@ enum BenchCommand {
     /// Send single records through a pipeline, from produce to readable.
     #[command(after_help = "Example:\n  tidemill bench latency --records 500")]
     Latency(latency::LatencyArgs),
+    /// Put other versions of a plugin into a pipeline under load, beside the batches between.
+    #[command(after_help = "Example:\n  tidemill bench hot-swap --swaps 100")]
+    HotSwap(hot_swap::HotSwapArgs),
 }
 
 /// Why nothing could be measured.
@@ -124,6 +128,9 @@ pub fn run(args: BenchArgs, output: Output) -> Result<(), Failure> {
             }
             BenchCommand::Latency(args) => {
                 print(output, &latency::run(&args).await?, latency::Figures::text)
+            }
+            BenchCommand::HotSwap(args) => {
+                print(output, &hot_swap::run(&args).await?, hot_swap::Figures::text)
             }
         }
     })

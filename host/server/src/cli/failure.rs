@@ -44,6 +44,8 @@ pub enum Failure {
     Pipeline { path: PathBuf, problem: String },
     #[error("`{path}` is no plugin that can be loaded", path = path.display())]
     Component { path: PathBuf, hint: Option<String>, source: Box<dyn Error + Send + Sync> },
+    #[error("use the OCI image layout in `{path}`", path = path.display())]
+    Layout { path: PathBuf, hint: Option<String>, source: Box<dyn Error + Send + Sync> },
     #[error(transparent)]
     Project(#[from] ProjectError),
     #[error(transparent)]
@@ -66,7 +68,9 @@ impl Failure {
             Failure::Serve(error) => error.hint(),
             Failure::Demo(error) => error.hint(),
             Failure::Bench(error) => error.hint(),
-            Failure::Component { hint, .. } | Failure::Log { hint, .. } => hint.clone(),
+            Failure::Component { hint, .. }
+            | Failure::Log { hint, .. }
+            | Failure::Layout { hint, .. } => hint.clone(),
             Failure::Project(error) => error.hint(),
             Failure::Trial(error) => error.hint(),
             Failure::PipelineFailed { hint, .. } => Some(hint.clone()),

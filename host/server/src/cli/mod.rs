@@ -10,6 +10,7 @@ mod dead_letters;
 mod failure;
 mod group;
 mod log;
+mod oci;
 mod output;
 mod parameter;
 mod pipeline;
@@ -18,6 +19,7 @@ mod plugin_project;
 mod plugin_test;
 mod produce;
 mod topic;
+mod upgrade;
 mod watch;
 
 use clap::{Args, Parser, Subcommand};

@@ -1,4 +1,4 @@
-//! `tidemill pipeline`: apply, list, status, stop, start, delete, and its dead letters.
+//! `tidemill pipeline`: apply, list, status, stop, start, delete, its upgrades and its dead letters.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use serde_json::Value;
 use tidemill_engine::spec::PipelineSpec;
 
 use super::dead_letters::{self, DeadLetterArgs};
+use super::upgrade;
 use super::watch;
 use super::{Connection, Failure, Output, table};
 use crate::client::Client;
@@ -59,6 +60,24 @@ enum PipelineCommand {
         /// Name of the pipeline.
         pipeline: String,
     },
+    /// Run another plugin, or other parameters, from the next batch on; or try it first.
+    #[command(
+        after_help = "Examples:\n  tidemill pipeline upgrade orders --operator parse --to parse-orders@2\n  tidemill pipeline upgrade orders --operator parse --to parse-orders@2 --canary 100-batches --on-difference stop\n  tidemill pipeline upgrade orders --operator parse --param currency=EUR"
+    )]
+    Upgrade(upgrade::UpgradeArgs),
+    /// Let a version that is tried take over now.
+    #[command(after_help = "Example:\n  tidemill pipeline promote orders --operator parse")]
+    Promote(upgrade::OperatorArgs),
+    /// End a trial; where there is none, run what ran before the last upgrade.
+    #[command(
+        after_help = "Examples:\n  tidemill pipeline rollback orders --operator parse\n  tidemill pipeline rollback orders --operator totals --state before"
+    )]
+    Rollback(upgrade::RollbackArgs),
+    /// Run a batch that has committed once more and show what comes out. Nothing is committed.
+    #[command(
+        after_help = "Examples:\n  tidemill pipeline replay orders --batch 412\n  tidemill pipeline replay orders --batch 412 --operator parse --with parse-orders@3"
+    )]
+    Replay(upgrade::ReplayArgs),
     /// List, show, retry and export the records that operators could not take.
     DeadLetters(DeadLetterArgs),
     /// Forget a pipeline: its file, state and positions. Topics stay.
@@ -131,6 +150,10 @@ pub async fn run(args: PipelineArgs, output: Output) -> Result<(), Failure> {
         PipelineCommand::Start { pipeline } => {
             output.print(&act(&pipeline, "start").await?, state_text)
         }
+        PipelineCommand::Upgrade(args) => upgrade::upgrade(&client, args, output).await,
+        PipelineCommand::Promote(args) => upgrade::promote(&client, args, output).await,
+        PipelineCommand::Rollback(args) => upgrade::rollback(&client, args, output).await,
+        PipelineCommand::Replay(args) => upgrade::replay(&client, args, output).await,
         PipelineCommand::DeadLetters(args) => dead_letters::run(&client, args, output).await,
         PipelineCommand::Delete { pipeline } => {
             client.delete(&client.pipeline_path(&pipeline)).await?;
@@ -203,6 +226,11 @@ pub fn status_text(status: &Status) -> String {
     if let Some(operators) = operators.filter(|operators| !operators.is_empty()) {
         text.push_str("\n\n");
         text.push_str(&operators_text(operators));
+    }
+    let canaries = status.rest.get("canaries").and_then(Value::as_array);
+    if let Some(canaries) = canaries.filter(|canaries| !canaries.is_empty()) {
+        text.push_str("\n\n");
+        text.push_str(&upgrade::canaries_text(canaries));
     }
     text
 }

@@ -1,14 +1,16 @@
-//! `tidemill plugin`: new, build, test, inspect, push, list.
+//! `tidemill plugin`: new, build, test, inspect, push, list, remove, export.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
+use serde_json::json;
 
 use super::plugin_project::{BuildArgs, NewArgs, build, new};
 use super::plugin_test::{TestArgs, test};
-use super::{Connection, Failure, Output, table};
-use crate::api::wire::{PluginDescription, PluginList, PluginSummary};
+use super::{Connection, Failure, Output, oci, table};
+use crate::api::wire::{PluginDescription, PluginList, PluginRemoved, PluginSummary};
+use crate::client::query;
 use crate::host::plugins;
 
 #[derive(Args)]
@@ -48,11 +50,39 @@ enum PluginCommand {
         /// The component.
         file: PathBuf,
     },
-    /// Hand a component to the host, under the name and version that it describes itself with.
-    #[command(after_help = "Example:\n  tidemill plugin push my_plugin.wasm")]
+    /// Hand a component to the host, under the name and version that it describes itself with, or others.
+    #[command(
+        after_help = "Examples:\n  tidemill plugin push my_plugin.wasm\n  tidemill plugin push my_plugin.wasm --name orders --version 2.1.0\n  tidemill plugin push ./image        an OCI image layout"
+    )]
     Push {
-        /// The component.
+        /// The component, or the folder of an OCI image layout that has one.
         file: PathBuf,
+        /// Another name than its own.
+        #[arg(long)]
+        name: Option<String>,
+        /// Another version than its own.
+        #[arg(long = "version", value_name = "VERSION")]
+        plugin_version: Option<String>,
+    },
+    /// Write a plugin of the host to a file, or as an OCI image layout for other tools.
+    #[command(
+        after_help = "Examples:\n  tidemill plugin export upper-case --to upper-case.wasm\n  tidemill plugin export upper-case@0.1.0 --oci ./image"
+    )]
+    Export {
+        /// `name`, `name@version` or `sha256:…`.
+        plugin: String,
+        /// The file.
+        #[arg(long, value_name = "FILE", required_unless_present = "oci", conflicts_with = "oci")]
+        to: Option<PathBuf>,
+        /// The folder of the image layout; made if it is not there, added to if it is.
+        #[arg(long, value_name = "FOLDER")]
+        oci: Option<PathBuf>,
+    },
+    /// Forget a name and version. Refused where a pipeline runs it or may go back to it.
+    #[command(after_help = "Example:\n  tidemill plugin remove my-plugin@1.0.0")]
+    Remove {
+        /// `name`, `name@version` or `sha256:…`.
+        plugin: String,
     },
     /// List the host's plugins.
     #[command(after_help = "Example:\n  tidemill plugin list -o json")]
@@ -69,14 +99,48 @@ pub async fn run(args: PluginArgs, output: Output) -> Result<(), Failure> {
                 plugins::inspect(&read(&file)?).map_err(|error| component_failure(&file, error))?;
             output.print(&described, describe_text)
         }
-        PluginCommand::Push { file } => {
-            let component = read(&file)?;
+        PluginCommand::Push { file, name, plugin_version } => {
+            let component = if file.is_dir() { oci::read(&file)? } else { read(&file)? };
             let client = args.connection.client()?;
-            let pushed: PluginSummary = client
-                .send(Method::POST, "/api/v1/plugins", "application/wasm", component.into())
-                .await?;
+            let given = [("name", name), ("version", plugin_version)];
+            let given: Vec<_> =
+                given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+            let path = format!("/api/v1/plugins{}", query(&given));
+            let pushed: PluginSummary =
+                client.send(Method::POST, &path, "application/wasm", component.into()).await?;
             output.print(&pushed, |plugin| {
                 format!("{}@{} is in the host\n{}", plugin.name, plugin.version, plugin.digest)
+            })
+        }
+        PluginCommand::Export { plugin, to, oci } => {
+            let client = args.connection.client()?;
+            let path = client.below("/api/v1/plugins", &plugin);
+            let described: PluginDescription = client.get_json(&path).await?;
+            let component = client.bytes(&format!("{path}/component")).await?;
+            let place = match (&to, &oci) {
+                (Some(file), _) => {
+                    write(file, &component)?;
+                    file
+                }
+                (None, Some(folder)) => {
+                    oci::write(folder, &component, &described)?;
+                    folder
+                }
+                (None, None) => unreachable!("one of them is required"),
+            };
+            let PluginSummary { name, version, digest, .. } = &described.plugin;
+            let exported =
+                json!({ "name": name, "version": version, "digest": digest, "to": place });
+            output.print(&exported, |_| format!("{name}@{version} is in {}", place.display()))
+        }
+        PluginCommand::Remove { plugin } => {
+            let path = args.connection.client()?.below("/api/v1/plugins", &plugin);
+            let removed: PluginRemoved = args.connection.client()?.delete_json(&path).await?;
+            output.print(&removed, |removed| {
+                let PluginRemoved { name, version, deleted, .. } = removed;
+                let kept =
+                    if deleted.is_empty() { "; a kept checkpoint needs its component" } else { "" };
+                format!("{name}@{version} is forgotten{kept}")
             })
         }
         PluginCommand::List => {
@@ -88,6 +152,11 @@ pub async fn run(args: PluginArgs, output: Output) -> Result<(), Failure> {
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(file).map_err(|source| Failure::ReadFile { path: file.to_owned(), source })
+}
+
+fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::write(file, bytes)
+        .map_err(|source| Failure::WriteFile { path: file.to_owned(), source })
 }
 
 fn component_failure(file: &Path, error: plugins::InspectError) -> Failure {

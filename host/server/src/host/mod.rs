@@ -10,6 +10,7 @@ mod pipeline_files;
 mod pipelines;
 mod restore;
 pub mod plugins;
+mod upgrades;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -114,6 +115,7 @@ impl Host {
         });
         host.restore_pipelines().await?;
         upkeep::start(&host.log, host.upkeep.clone());
+        Host::watch_canaries(&host);
         Ok(host)
     }
 

@@ -9,10 +9,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tidemill_engine::upgrade::{CanaryPin, Pin, Restore, Versions};
 
 /// Says what the file is, to whoever finds it.
 const FORMAT: &str = "tidemill-pipeline";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Pipelines without upgrades; plugins were digests.
+const VERSION_BEFORE: u32 = 1;
 const EXTENSION: &str = "json";
 
 /// What a person wants of a pipeline.
@@ -24,13 +27,81 @@ pub enum Wanted {
 }
 
 /// A pipeline as it was applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Saved {
     /// The TOML file.
     pub text: String,
     pub wanted: Wanted,
-    /// The digest of each operator's plugin. A restart runs the same ones, whatever was pushed meanwhile.
-    pub plugins: BTreeMap<String, String>,
+    /// What each operator runs. A restart runs the same, whatever was pushed meanwhile.
+    pub plugins: BTreeMap<String, Pin>,
+    /// By operator: what is tried beside it.
+    pub canaries: BTreeMap<String, SavedCanary>,
+    /// By operator: what ran before, for a rollback.
+    pub before: BTreeMap<String, Before>,
+    /// By operator: the earlier state that it goes back to.
+    pub restores: BTreeMap<String, Restore>,
+}
+
+/// A version that is tried, and for how long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedCanary {
+    pub tried: CanaryPin,
+    pub until: Until,
+}
+
+/// When a trial ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// After this batch.
+    Batch(u64),
+    /// Milliseconds since 1970-01-01 UTC.
+    TimeMs(i64),
+}
+
+/// What an operator ran before its last upgrade.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Before {
+    pub pin: Pin,
+    /// The pointer to its last checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+}
+
+impl Saved {
+    /// A pipeline as it is applied: nothing was upgraded yet.
+    pub fn applied(text: String, wanted: Wanted, plugins: BTreeMap<String, Pin>) -> Saved {
+        Saved {
+            text,
+            wanted,
+            plugins,
+            canaries: BTreeMap::new(),
+            before: BTreeMap::new(),
+            restores: BTreeMap::new(),
+        }
+    }
+
+    /// What the engine is to run.
+    pub fn versions(&self) -> Versions {
+        let tried = self.canaries.iter().map(|(name, canary)| (name.clone(), canary.tried.clone()));
+        let kept = self.before.values().filter_map(|before| before.checkpoint.clone());
+        let restored = self.restores.values().map(|restore| restore.checkpoint.clone());
+        Versions {
+            pins: self.plugins.clone(),
+            canaries: tried.collect(),
+            kept: kept.chain(restored).collect(),
+            restores: self.restores.clone(),
+        }
+    }
+
+    /// Every digest that may run again.
+    pub fn digests(&self) -> impl Iterator<Item = &str> {
+        let tried = self.canaries.values().map(|canary| &canary.tried.pin);
+        let before = self.before.values().map(|before| &before.pin);
+        self.plugins.values().chain(tried).chain(before).map(|pin| pin.plugin.as_str())
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -38,6 +109,20 @@ pub struct Saved {
 struct Content {
     format: String,
     version: u32,
+    wanted: Wanted,
+    plugins: BTreeMap<String, Pin>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    canaries: BTreeMap<String, SavedCanary>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    before: BTreeMap<String, Before>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    restores: BTreeMap<String, Restore>,
+    text: String,
+}
+
+/// [`VERSION_BEFORE`].
+#[derive(Deserialize)]
+struct ContentBefore {
     wanted: Wanted,
     plugins: BTreeMap<String, String>,
     text: String,
@@ -110,6 +195,9 @@ impl PipelineFiles {
             version: VERSION,
             wanted: saved.wanted,
             plugins: saved.plugins.clone(),
+            canaries: saved.canaries.clone(),
+            before: saved.before.clone(),
+            restores: saved.restores.clone(),
             text: saved.text.clone(),
         };
         let path = self.path(name);
@@ -153,6 +241,12 @@ fn read(path: &Path) -> Result<Saved, PipelineFileError> {
     let format = any["format"].as_str().unwrap_or_default();
     let version =
         any["version"].as_u64().and_then(|version| u32::try_from(version).ok()).unwrap_or(0);
+    if (format, version) == (FORMAT, VERSION_BEFORE) {
+        let ContentBefore { wanted, plugins, text } =
+            serde_json::from_value(any).map_err(damaged)?;
+        let pins = plugins.into_iter().map(|(name, digest)| (name, Pin::of(digest)));
+        return Ok(Saved::applied(text, wanted, pins.collect()));
+    }
     if (format, version) != (FORMAT, VERSION) {
         return Err(PipelineFileError::Unknown {
             path: path.to_owned(),
@@ -161,7 +255,8 @@ fn read(path: &Path) -> Result<Saved, PipelineFileError> {
         });
     }
     let content: Content = serde_json::from_value(any).map_err(damaged)?;
-    Ok(Saved { text: content.text, wanted: content.wanted, plugins: content.plugins })
+    let Content { wanted, plugins, canaries, before, restores, text, .. } = content;
+    Ok(Saved { text, wanted, plugins, canaries, before, restores })
 }
 
 fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> PipelineFileError {
@@ -181,10 +276,24 @@ mod tests {
         let files = PipelineFiles::open(folder.path().join("pipelines")).unwrap();
         assert_eq!(files.get("p").unwrap(), None);
         for wanted in [Wanted::Running, Wanted::Stopped] {
+            let pin = |digest: &str| Pin {
+                plugin: digest.to_owned(),
+                params: Some([("n", 3)].into_iter().collect()),
+            };
+            let of = |content| BTreeMap::from([("o".to_owned(), content)]);
+            let tried = CanaryPin { pin: pin("sha256:2"), stop_on_difference: true };
             let saved = Saved {
-                text: TEXT.to_owned(),
-                wanted,
-                plugins: [("o".to_owned(), "sha256:1".to_owned())].into(),
+                canaries: BTreeMap::from([(
+                    "o".to_owned(),
+                    SavedCanary { tried, until: Until::Batch(7) },
+                )]),
+                before: BTreeMap::from([(
+                    "o".to_owned(),
+                    Before {
+                        pin: Pin::of("sha256:0"), checkpoint: Some("tidemill1:…".to_owned())
+                    },
+                )]),
+                ..Saved::applied(TEXT.to_owned(), wanted, of(pin("sha256:1")))
             };
             files.save("p", &saved).unwrap();
             assert_eq!(files.load().unwrap(), [("p".to_owned(), saved)]);
@@ -192,6 +301,17 @@ mod tests {
         files.remove("p").unwrap();
         files.remove("p").unwrap();
         assert!(files.load().unwrap().is_empty());
+    }
+
+    #[test]
+    fn files_from_before_upgrades_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = PipelineFiles::open(folder.path().to_owned()).unwrap();
+        let before = r#"{"format":"tidemill-pipeline","version":1,"wanted":"running","plugins":{"o":"sha256:1"},"text":"name = 'p'"}"#;
+        fs::write(folder.path().join("p.json"), before).unwrap();
+        let saved = files.get("p").unwrap().unwrap();
+        assert_eq!(saved.plugins, BTreeMap::from([("o".to_owned(), Pin::of("sha256:1"))]));
+        assert_eq!((saved.text.as_str(), saved.wanted), ("name = 'p'", Wanted::Running));
     }
 
     #[test]
@@ -209,7 +329,7 @@ mod tests {
         let path = folder.path().join("p.json");
         for (content, expected) in [
             ("{", "is no saved pipeline"),
-            (r#"{"format":"tidemill-pipeline","version":2,"new":1}"#, "version 2"),
+            (r#"{"format":"tidemill-pipeline","version":3,"new":1}"#, "version 3"),
             (r#"{"format":"other","version":1}"#, "is other version 1"),
         ] {
             fs::write(&path, content).unwrap();

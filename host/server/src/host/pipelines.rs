@@ -4,15 +4,17 @@
 //! whether a pipeline is right; then the file is written; then the answer is given. A crash in between leaves
 //! what was wanted before, and nobody was told otherwise.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidemill_engine::engine::ApplyError;
+use tidemill_engine::pipeline::ReplayError;
 use tidemill_engine::spec::{PipelineSpec, SpecError};
+use tidemill_engine::upgrade::Versions;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::Host;
 use super::pipeline_files::{PipelineFileError, Saved, Wanted};
+use super::plugins::PluginError;
 
 /// Why a pipeline could not be changed.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,20 @@ pub enum PipelineError {
     Spec(Box<SpecError>),
     #[error(transparent)]
     File(#[from] PipelineFileError),
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    #[error(transparent)]
+    Replay(#[from] Box<ReplayError>),
+    #[error("the pipeline has no operator `{operator}`")]
+    NoOperator { operator: String, known: Vec<String> },
+    #[error("the pipeline has several operators")]
+    WhichOperator { known: Vec<String> },
+    #[error("operator `{operator}` runs that already, with the same parameters")]
+    Unchanged { operator: String },
+    #[error("no other version is tried at operator `{operator}`")]
+    NoCanary { operator: String },
+    #[error("operator `{operator}` has run nothing else since the pipeline was applied")]
+    NothingBefore { operator: String },
 }
 
 impl From<ApplyError> for PipelineError {
@@ -39,6 +55,15 @@ impl PipelineError {
         match self {
             PipelineError::Engine(_) | PipelineError::Spec(_) | PipelineError::Unknown => None,
             PipelineError::File(error) => error.hint(),
+            PipelineError::Plugin(error) => error.hint(),
+            PipelineError::Replay(error) => error.hint(),
+            PipelineError::NoOperator { known, .. } | PipelineError::WhichOperator { known } => {
+                Some(format!("name one of them: {}", known.join(", ")))
+            }
+            PipelineError::Unchanged { .. } | PipelineError::NothingBefore { .. } => None,
+            PipelineError::NoCanary { .. } => {
+                Some("`tidemill pipeline upgrade … --canary 100-batches` tries one".to_owned())
+            }
         }
     }
 }
@@ -49,8 +74,8 @@ impl Host {
         let _one = self.changes.lock().await;
         let (name, text) = (spec.name.to_string(), spec.source_text.clone());
         // Applying is how a person asks for what the references mean today.
-        let plugins = self.engine.apply(spec, &BTreeMap::new()).await?;
-        self.files.save(&name, &Saved { text, wanted: Wanted::Running, plugins })?;
+        let plugins = self.engine.apply(spec, &Versions::default()).await?;
+        self.files.save(&name, &Saved::applied(text, Wanted::Running, plugins))?;
         self.broken.lock().remove(&name);
         self.watch_batches(&name);
         Ok(())

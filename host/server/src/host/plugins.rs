@@ -1,15 +1,18 @@
 //! Plugins of a host: the ready ones, those that are pushed, and what they are.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidemill_engine::graph::{PluginSource, PluginSourceError};
+use tidemill_engine::pipeline::ReplayError;
 use tidemill_plugin::{
-    Grants, LoadError, ParameterKind, Plugin, Registry, RegistryEntry, RegistryError, Runtime,
-    RuntimeConfig, RuntimeError, SettingValue,
+    DescriptionError, Grants, LoadError, ParameterKind, Plugin, PluginName, Registry,
+    RegistryEntry, RegistryError, Runtime, RuntimeConfig, RuntimeError, SettingValue,
 };
 
+use super::pipeline_files::PipelineFileError;
 use super::{Host, OpenError};
-use crate::api::wire::{ParameterDescription, PluginDescription, PluginSummary};
+use crate::api::wire::{ParameterDescription, PluginDescription, PluginRemoved, PluginSummary};
 
 /// Why a component could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +84,7 @@ pub fn description(plugin: &Plugin) -> PluginDescription {
         ports: described.ports.clone(),
         state_version: described.state_version,
         imports: plugin.imports().to_vec(),
+        exports: plugin.exports().to_vec(),
         grants_needed: plugin.grants_needed().names().into_iter().map(str::to_owned).collect(),
         compile_ms: plugin.compile_time().as_secs_f64() * 1000.0,
     }
@@ -123,6 +127,14 @@ pub enum PluginError {
     Load(#[from] LoadError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error("the name for the plugin")]
+    Name(#[from] DescriptionError),
+    #[error("`{plugin}` is in use by pipeline {}", pipelines.join(", "))]
+    InUse { plugin: String, pipelines: Vec<String> },
+    #[error(transparent)]
+    Files(#[from] PipelineFileError),
+    #[error("look up what checkpoints need")]
+    Kept(#[from] Box<ReplayError>),
     #[error("the work on the plugin ended early")]
     Ended(#[from] tokio::task::JoinError),
 }
@@ -132,7 +144,12 @@ impl PluginError {
         match self {
             PluginError::Load(error) => error.hint(),
             PluginError::Registry(error) => error.hint(),
-            PluginError::Ended(_) => None,
+            PluginError::InUse { .. } => {
+                Some("upgrade the pipelines to another version first, or delete them".to_owned())
+            }
+            PluginError::Files(error) => error.hint(),
+            PluginError::Kept(error) => error.hint(),
+            PluginError::Name(_) | PluginError::Ended(_) => None,
         }
     }
 }
@@ -149,8 +166,8 @@ impl RegistrySource {
     }
 
     fn find(&self, reference: &str, grants: &Grants) -> Result<Arc<Plugin>, PluginError> {
-        let entry = self.registry.resolve(reference)?;
-        Ok(self.runtime.load(&self.registry.read(&entry.digest)?, grants)?)
+        let digest = self.registry.digest_of(reference)?;
+        Ok(self.runtime.load(&self.registry.read(&digest)?, grants)?)
     }
 }
 
@@ -171,16 +188,67 @@ impl Host {
         Ok(self.registry.list()?.into_iter().map(entry_summary).collect())
     }
 
-    /// Checks a component as a pipeline would, with every capability granted, and keeps it.
-    pub async fn push_plugin(&self, component: Vec<u8>) -> Result<PluginSummary, PluginError> {
+    /// Checks a component as a pipeline would, with every capability granted, and keeps it, under its own name
+    /// and version or others.
+    pub async fn push_plugin(
+        &self,
+        component: Vec<u8>,
+        name: Option<String>,
+        version: Option<String>,
+    ) -> Result<PluginSummary, PluginError> {
         let (runtime, registry) = (Arc::clone(&self.runtime), Arc::clone(&self.registry));
         // Compiling takes seconds for large components.
         let pushed = tokio::task::spawn_blocking(move || {
             let plugin = runtime.load(&component, &Grants::all())?;
-            registry.push(&component, &plugin)?;
-            Ok::<_, PluginError>(summary(&plugin))
+            let called = PluginName::of(&plugin).with(name.as_deref(), version.as_deref())?;
+            let entry = registry.push_as(&component, &plugin, &called)?;
+            Ok::<_, PluginError>(entry_summary(entry))
         });
         pushed.await?
+    }
+
+    /// The bytes of a component.
+    pub async fn component(&self, reference: String) -> Result<Vec<u8>, PluginError> {
+        let registry = Arc::clone(&self.registry);
+        let read = tokio::task::spawn_blocking(move || {
+            Ok::<_, PluginError>(registry.read(&registry.digest_of(&reference)?)?)
+        });
+        read.await?
+    }
+
+    /// Forgets a name and version, and deletes the components that nothing needs any more. One that a
+    /// pipeline runs, tries, or may go back to, keeps its name; one that only a kept checkpoint names, keeps
+    /// its component.
+    pub async fn remove_plugin(&self, reference: String) -> Result<PluginRemoved, PluginError> {
+        // No pipeline may change meanwhile.
+        let _one = self.changes.lock().await;
+        let entry = self.registry.resolve(&reference)?;
+        let digest = entry.digest.to_string();
+        let mut needed = BTreeSet::new();
+        let mut pipelines = Vec::new();
+        for (name, saved) in self.files.load()? {
+            if saved.digests().any(|of| of == digest) {
+                pipelines.push(format!("`{name}`"));
+            }
+            needed.extend(saved.digests().map(str::to_owned));
+            needed.extend(self.engine.digests_kept(&name).await.map_err(Box::new)?);
+        }
+        if !pipelines.is_empty() {
+            let plugin = format!("{}@{}", entry.name, entry.version);
+            return Err(PluginError::InUse { plugin, pipelines });
+        }
+        let registry = Arc::clone(&self.registry);
+        let removed = tokio::task::spawn_blocking(move || {
+            let entry = registry.remove(&format!("{}@{}", entry.name, entry.version))?;
+            let gone = registry.collect(|digest| needed.contains(&digest.to_string()))?;
+            Ok::<_, PluginError>(PluginRemoved {
+                name: entry.name,
+                version: entry.version.to_string(),
+                digest: entry.digest.to_string(),
+                deleted: gone.iter().map(ToString::to_string).collect(),
+            })
+        });
+        removed.await?
     }
 
     /// What a plugin is, and what it can be told.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use tidemill_engine::engine::ApplyError;
 use tidemill_engine::progress::{PipelineState, PipelineStatus};
 use tidemill_engine::spec::{PipelineSpec, SpecError};
+use tidemill_engine::upgrade::Versions;
 
 use super::Host;
 use super::pipeline_files::{PipelineFileError, Saved, Wanted};
@@ -44,8 +45,8 @@ impl Host {
     async fn restore(&self, saved: &Saved) -> Result<(), RestoreError> {
         let spec = PipelineSpec::parse(&saved.text).map_err(RestoreError::Spec)?;
         let restored = match saved.wanted {
-            Wanted::Running => self.engine.apply(spec, &saved.plugins).await.map(drop),
-            Wanted::Stopped => self.engine.add_stopped(spec, &saved.plugins).await,
+            Wanted::Running => self.engine.apply(spec, &saved.versions()).await.map(drop),
+            Wanted::Stopped => self.engine.add_stopped(spec, &saved.versions()).await,
         };
         restored.map_err(|error| RestoreError::Engine(Box::new(error)))
     }
@@ -55,8 +56,8 @@ impl Host {
         let saved = self.files.get(name)?.ok_or(PipelineError::Unknown)?;
         let spec = PipelineSpec::parse(&saved.text)
             .map_err(|error| PipelineError::Spec(Box::new(error)))?;
-        let plugins = self.engine.apply(spec, &BTreeMap::new()).await?;
-        self.files.save(name, &Saved { plugins, ..saved })?;
+        let plugins = self.engine.apply(spec, &Versions::default()).await?;
+        self.files.save(name, &Saved::applied(saved.text, saved.wanted, plugins))?;
         self.broken.lock().remove(name);
         Ok(())
     }
@@ -92,6 +93,7 @@ fn failed(name: &str, reason: &str) -> PipelineStatus {
         lag: 0,
         batch_ms: BTreeMap::new(),
         operators: Vec::new(),
+        canaries: Vec::new(),
         last_progress: None,
     }
 }

@@ -340,6 +340,7 @@ mod tests {
             late_rows: 0,
             lag: 7,
             batch_ms: Default::default(),
+            canaries: Vec::new(),
             operators: Vec::new(),
             last_progress: None,
         };

@@ -75,7 +75,7 @@ mod tests {
     fn what_a_runtime_asks_of_wasi_is_answered_inside() {
         let component = made(World::Filter, FILTER).unwrap();
         let decoded = wit_component::decode(&component).unwrap();
-        let world = decoded.resolve().worlds.iter().last().unwrap().1;
+        let world = decoded.resolve().worlds.iter().next_back().unwrap().1;
         let imports: Vec<String> =
             world.imports.keys().map(|key| decoded.resolve().name_world_key(key)).collect();
         assert_eq!(imports, ["tidemill:plugin/types@0.1.0"]);
