@@ -12,13 +12,14 @@ use crate::harness::Host;
 use crate::tools;
 
 /// Pages below `docs/guides`, and the tools that their commands need.
-const GUIDES: [(&str, &[&str]); 6] = [
+const GUIDES: [(&str, &[&str]); 7] = [
     ("plugins-rust", &["cargo", "rust:wasm32-wasip2"]),
     ("plugins-javascript", &["npm"]),
     ("plugins-typescript", &["npm"]),
     ("plugins-python", &["python3"]),
     ("plugins-go", &["go"]),
     ("plugins-c", &["wasi-clang", "make"]),
+    ("upgrades", &["cargo", "rust:wasm32-wasip2"]),
 ];
 
 #[test]
@@ -39,6 +40,11 @@ fn the_guide_to_plugins_in_typescript() {
 #[test]
 fn the_guide_to_plugins_in_python() {
     follow("plugins-python");
+}
+
+#[test]
+fn the_guide_to_upgrades() {
+    follow("upgrades");
 }
 
 #[test]

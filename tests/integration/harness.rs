@@ -240,6 +240,13 @@ impl Host {
         folder
     }
 
+    /// SIGKILL, and the next host on the same folder.
+    pub fn crash_and_restart(self) -> Host {
+        let folder = self.kill_and_keep();
+        let data = folder.path().to_owned();
+        Host::start_on(&data).keeping(folder)
+    }
+
     /// SIGTERM, and its exit code and how long that took.
     pub fn terminate(mut self) -> (Option<i32>, Duration) {
         let started = now();

@@ -24,3 +24,4 @@ mod bench;
 mod s3;
 mod projects;
 mod trials;
+mod upgrades;
