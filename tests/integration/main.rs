@@ -22,6 +22,8 @@ mod exactly_once;
 mod demo;
 mod bench;
 mod s3;
+mod migrations;
 mod projects;
+mod registry;
 mod trials;
 mod upgrades;

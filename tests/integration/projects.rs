@@ -163,7 +163,7 @@ fn one_project(chain: &Chain, expected: &Expected, host: &Host, folder: &Path) {
 }
 
 /// The JSON of a command that calls a language's tools.
-fn with_tools(args: &[&str], folder: &Path) -> serde_json::Value {
+pub fn with_tools(args: &[&str], folder: &Path) -> serde_json::Value {
     let mut command = crate::harness::command(args);
     let ran = command
         .env("PATH", tools::path())

@@ -242,6 +242,9 @@ typedef struct {
     tidemill_status (*merge)(const void *settings, void *accumulator, const void *later);
     tidemill_status (*finish)(const void *settings, const tidemill_group *group, const void *accumulator,
                               tidemill_summary *out);
+    /* Makes an accumulator, which begins as zeros, of one that was written under an older `about.state_version`; may be
+     * NULL. With it, tidemill-plugin.toml has to say `migrates = true`. A failure leaves the older version running. */
+    tidemill_status (*migrate)(uint32_t from_version, tidemill_bytes state, void *accumulator);
 } tidemill_reducer;
 
 /* ---- Text ---- */

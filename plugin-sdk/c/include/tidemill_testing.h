@@ -98,6 +98,9 @@ const char *tidemill_reduced(const tidemill_reducer *plugin, const tidemill_para
 const char *tidemill_check_reducer(const tidemill_reducer *plugin, const tidemill_param *params, size_t param_count,
                                    const tidemill_record_given *records, size_t count);
 
+/* The accumulator that a reducer makes of one that an older version wrote; NULL where it fails. */
+const void *tidemill_migrated(const tidemill_reducer *plugin, uint32_t from_version, const void *state, size_t length);
+
 /* The last message that was logged, and what was counted in all. */
 extern char tidemill_last_message[1024];
 extern uint64_t tidemill_counted;

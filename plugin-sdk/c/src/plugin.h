@@ -38,6 +38,9 @@ tidemill_status tidemill_run_finish(const tidemill_reducer *plugin, const tidemi
                                     const tidemill_window *windows, size_t windows_length,
                                     const tidemill_column *accumulators, tidemill_batch *finished);
 
+tidemill_status tidemill_run_migrate(const tidemill_reducer *plugin, uint32_t from_version,
+                                     const tidemill_column *states, tidemill_column *migrated);
+
 /* Why the last call failed. */
 const char *tidemill_failure(void);
 

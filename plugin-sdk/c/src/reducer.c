@@ -44,26 +44,31 @@ typedef struct {
     tidemill_buffer data, offsets;
 } accumulators;
 
-static tidemill_status load(accumulators *all, const tidemill_reducer *plugin, const tidemill_column *given) {
-    size_t items = tidemill_items(given), size = plugin->accumulator_bytes;
+/* Makes room for so many, all of them zeros. */
+static tidemill_status lay_out(accumulators *all, size_t items, size_t size) {
     if (size != 0 && items >= (size_t)INT32_MAX / size) return tidemill_fatal("the accumulators are too large");
     all->data.length = all->offsets.length = 0;
     tidemill_make_room(&all->data, tidemill_max(items * size, 1));
     tidemill_make_room(&all->offsets, (items + 1) * sizeof(uint32_t));
+    memset(all->data.data, 0, items * size);
+    for (size_t i = 0; i <= items; i++) AS(uint32_t, all->offsets)[i] = (uint32_t)(i * size);
+    all->data.length = items * size;
+    all->offsets.length = (items + 1) * sizeof(uint32_t);
+    return TIDEMILL_OK;
+}
+
+static tidemill_status load(accumulators *all, const tidemill_reducer *plugin, const tidemill_column *given) {
+    size_t items = tidemill_items(given), size = plugin->accumulator_bytes;
+    if (lay_out(all, items, size) != TIDEMILL_OK) return TIDEMILL_FATAL;
     for (size_t i = 0; i < items; i++) {
         uint8_t *at = all->data.data + i * size;
-        AS(uint32_t, all->offsets)[i] = (uint32_t)(i * size);
         if (!tidemill_has_item(given, i)) {
-            memset(at, 0, size);
             if (plugin->zero != NULL) plugin->zero(tidemill_settings(), at);
             continue;
         }
         if (is_of_size(given, i, size) != TIDEMILL_OK) return TIDEMILL_FATAL;
         tidemill_copy(at, tidemill_item(given, i).data, size);
     }
-    AS(uint32_t, all->offsets)[items] = (uint32_t)(items * size);
-    all->data.length = items * size;
-    all->offsets.length = (items + 1) * sizeof(uint32_t);
     return TIDEMILL_OK;
 }
 
@@ -108,6 +113,21 @@ tidemill_status tidemill_run_merge(const tidemill_reducer *plugin, const tidemil
         status = plugin->merge(tidemill_settings(), folded_here.data.data + i * size, later);
     }
     *merged = view(&folded_here);
+    return status;
+}
+
+tidemill_status tidemill_run_migrate(const tidemill_reducer *plugin, uint32_t from_version,
+                                     const tidemill_column *states, tidemill_column *migrated) {
+    static accumulators all;
+    size_t items = tidemill_items(states), size = plugin->accumulator_bytes;
+    if (plugin->migrate == NULL) {
+        return tidemill_fatal("the reducer has no `migrate`, though tidemill-plugin.toml says `migrates = true`");
+    }
+    tidemill_status status = lay_out(&all, items, size);
+    for (size_t i = 0; i < items && status == TIDEMILL_OK; i++) {
+        status = plugin->migrate(from_version, tidemill_item(states, i), all.data.data + i * size);
+    }
+    *migrated = view(&all);
     return status;
 }
 

@@ -47,6 +47,15 @@ static tidemill_status finish(const void *settings, const tidemill_group *group,
     return TIDEMILL_OK;
 }
 
+static tidemill_status from_older(uint32_t from_version, tidemill_bytes state, void *accumulator) {
+    if (from_version != 1) return tidemill_fatal("no version %d", (int)from_version);
+    uint32_t records;
+    if (state.length != sizeof records) return tidemill_fatal("a state of %zu bytes", state.length);
+    memcpy(&records, state.data, sizeof records);
+    ((struct seen *)accumulator)->records = records;
+    return TIDEMILL_OK;
+}
+
 int main(void) {
     tidemill_reducer plugin = {
         .about = {.summary = "A test", .reads = TIDEMILL_VALUES},
@@ -60,6 +69,13 @@ int main(void) {
     tidemill_expect(tidemill_reduced(&plugin, NULL, 0, lines, 5, "c") == NULL);
     tidemill_expect(tidemill_check_reducer(&plugin, NULL, 0, lines, 5) == NULL);
     tidemill_expect(tidemill_check_reducer(&plugin, NULL, 0, lines, 0) == NULL);
+    uint32_t older = 41;
+    tidemill_expect(tidemill_migrated(&plugin, 1, &older, sizeof older) == NULL);
+    plugin.migrate = from_older;
+    const struct seen *migrated = tidemill_migrated(&plugin, 1, &older, sizeof older);
+    tidemill_expect(migrated->records == 41 && migrated->longest == 0 && migrated->zeroed == 0);
+    tidemill_expect(tidemill_migrated(&plugin, 1, &older, 3) == NULL);
+    tidemill_expect(tidemill_migrated(&plugin, 3, &older, sizeof older) == NULL);
     plugin.merge = forgets;
     tidemill_expect(strstr(tidemill_check_reducer(&plugin, NULL, 0, lines, 5), "is not the fold") != NULL);
     puts("reducer: passed");

@@ -178,3 +178,11 @@ const char *tidemill_check_reducer(const tidemill_reducer *plugin, const tidemil
     }
     return NULL;
 }
+
+const void *tidemill_migrated(const tidemill_reducer *plugin, uint32_t from_version, const void *state, size_t length) {
+    uint32_t offsets[] = {0, (uint32_t)length};
+    tidemill_column states = {.data = state, .data_length = length, .offsets = offsets, .offsets_length = 2};
+    tidemill_column migrated;
+    if (tidemill_run_migrate(plugin, from_version, &states, &migrated) != TIDEMILL_OK) return NULL;
+    return tidemill_test_copy(migrated).data;
+}

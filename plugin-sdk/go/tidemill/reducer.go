@@ -23,6 +23,9 @@ type Reduction[S, A any] struct {
 	Merge func(settings *S, accumulator *A, later *A) error
 	// Finish makes the record of a group.
 	Finish func(settings *S, group Group, accumulator *A, out *Summary) error
+	// Migrate reads an accumulator that was written under an older About.StateVersion; may be nil. With it,
+	// tidemill-plugin.toml has to say `migrates = true`. An error leaves the older version running.
+	Migrate func(fromVersion uint32, state []byte) (A, error)
 }
 
 // Item is what a reducer sees of a record.
@@ -104,6 +107,7 @@ type ReducerPlugin interface {
 	Fold(groups []uint32, items columns.Batch, accumulators columns.Column) (columns.Column, error)
 	Merge(left, right columns.Column) (columns.Column, error)
 	Finish(keys columns.Column, windows []columns.Window, accumulators columns.Column) (columns.Batch, error)
+	Migrate(fromVersion uint32, states columns.Column) (columns.Column, error)
 }
 
 // Reducer makes a reducer. An error of one of the functions fails the call, and so does a panic.
@@ -184,6 +188,23 @@ func (r *reducer[S, A]) Finish(keys columns.Column, windows []columns.Window, gi
 		return nil
 	})
 	return columns.Batch{Values: r.out.Column()}, err
+}
+
+func (r *reducer[S, A]) Migrate(fromVersion uint32, states columns.Column) (columns.Column, error) {
+	err := guarded(func() error {
+		if r.Reduction.Migrate == nil {
+			return errors.New("the Reduction has no Migrate, though tidemill-plugin.toml says `migrates = true`")
+		}
+		r.accumulators = make([]A, states.Len())
+		for index := range r.accumulators {
+			var err error
+			if r.accumulators[index], err = r.Reduction.Migrate(fromVersion, states.Item(index)); err != nil {
+				return err
+			}
+		}
+		return r.encode(len(states.Data))
+	})
+	return r.out.Column(), err
 }
 
 // decode reads all accumulators; those of new groups are absent.

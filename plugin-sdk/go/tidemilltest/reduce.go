@@ -54,6 +54,26 @@ func CheckReducer(t testing.TB, plugin tidemill.ReducerPlugin, params Params, re
 	}
 }
 
+// Migrate gives the accumulators, as they are kept, that a reducer makes of those that an older version wrote.
+func Migrate(t testing.TB, plugin tidemill.ReducerPlugin, fromVersion uint32, states ...[]byte) [][]byte {
+	t.Helper()
+	var builder columns.Builder
+	builder.Begin(0, len(states))
+	for _, state := range states {
+		builder.Append(state)
+		builder.End()
+	}
+	column, err := plugin.Migrate(fromVersion, builder.Column())
+	if err != nil {
+		t.Fatalf("migrate failed: %v", err)
+	}
+	migrated := make([][]byte, column.Len())
+	for index := range migrated {
+		migrated[index] = slices.Clone(column.Item(index))
+	}
+	return migrated
+}
+
 // groups are records by their keys, in the order of first occurrence.
 type groups struct {
 	t       testing.TB

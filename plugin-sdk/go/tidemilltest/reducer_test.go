@@ -2,6 +2,8 @@ package tidemilltest_test
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -112,6 +114,40 @@ func TestAnEncodingOfTheAuthorsOwn(t *testing.T) {
 	tidemilltest.CheckReducer(t, plugin, nil, lines...)
 	if totals := tidemilltest.Reduce(t, plugin, nil, lines...); totals["a"] != "x,yyy" {
 		t.Error(totals)
+	}
+}
+
+func TestAccumulatorsOfOlderVersionsAreRewritten(t *testing.T) {
+	reduction := tidemill.Reduction[tidemill.None, uint16]{
+		Fold:   func(*tidemill.None, *uint16, tidemill.Item) error { return nil },
+		Merge:  func(*tidemill.None, *uint16, *uint16) error { return nil },
+		Finish: func(*tidemill.None, tidemill.Group, *uint16, *tidemill.Summary) error { return nil },
+	}
+	about := tidemill.About{Summary: "A test", StateVersion: 2}
+	catch := &failing{}
+	caught := func(from uint32) string {
+		defer func() { _ = recover() }()
+		tidemilltest.Migrate(catch, tidemill.Reducer(about, reduction), from, []byte("7"))
+		return ""
+	}
+	caught(1)
+	if !strings.Contains(catch.said, "has no Migrate") {
+		t.Error(catch.said)
+	}
+	reduction.Migrate = func(fromVersion uint32, state []byte) (uint16, error) {
+		if fromVersion != 1 {
+			return 0, fmt.Errorf("no version %d", fromVersion)
+		}
+		number, err := strconv.ParseUint(string(state), 10, 16)
+		return uint16(number), err
+	}
+	migrated := tidemilltest.Migrate(t, tidemill.Reducer(about, reduction), 1, []byte("7"), []byte("258"))
+	if !slices.EqualFunc(migrated, [][]byte{{7, 0}, {2, 1}}, slices.Equal) {
+		t.Error(migrated)
+	}
+	caught(3)
+	if !strings.Contains(catch.said, "no version 3") {
+		t.Error(catch.said)
 	}
 }
 

@@ -22,7 +22,14 @@ export function filter(plugin, project) {
 
 export function reducer(plugin, project) {
   check(plugin, "reducer");
-  return { definition: definitionOf(plugin, project), reduction: guarded(plugin, ["fold", "merge", "finish"]) };
+  if (plugin.migrates !== project.migrates) {
+    throw new TypeError("a reducer has a function `migrate` where tidemill-plugin.toml says `migrates = true`, and only there");
+  }
+  return {
+    definition: definitionOf(plugin, project),
+    reduction: guarded(plugin, ["fold", "merge", "finish"]),
+    migration: guarded(plugin, ["migrate"]),
+  };
 }
 
 function check(plugin, world) {

@@ -100,7 +100,14 @@ export interface Group {
   /** `null` for running totals. */
   readonly window: Window | null;
 }
+/** An accumulator as an older version wrote it. */
+export interface State {
+  readonly bytes: Uint8Array;
+  readonly text: string;
+  readonly json: any;
+}
 export interface ReducerDefinition<A, P extends Parameters, S> extends Common<P, S> {
+  /** Rises when accumulators get another form than before. */
   stateVersion?: number;
   /** JSON by default. */
   accumulator?: Codec<A>;
@@ -112,6 +119,11 @@ export interface ReducerDefinition<A, P extends Parameters, S> extends Common<P,
   merge(accumulator: A, later: A, settings: S): A;
   /** The value of the key's record. */
   finish(accumulator: A, group: Group, settings: S): Content | undefined;
+  /**
+   * The accumulator of this version, of one that was written under an older `stateVersion`. tidemill-plugin.toml has to
+   * say `migrates = true`. What it throws leaves the older version running.
+   */
+  migrate?(state: State, fromVersion: number): A;
 }
 
 export interface Plugin {

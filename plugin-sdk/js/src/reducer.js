@@ -53,6 +53,18 @@ export class Reducer extends Plugin {
     return { keys: emptyColumn(), values: column, headers: emptyColumn(), timestamps: [] };
   }
 
+  /** Whether it reads accumulators of older forms. */
+  get migrates() {
+    return typeof this.#definition.migrate === "function";
+  }
+
+  migrate(fromVersion, states) {
+    const call = new Call({ keys: emptyColumn(), values: states, headers: emptyColumn(), timestamps: [] });
+    const { migrate } = this.#definition;
+    const migrated = Array.from({ length: call.length }, (_, index) => migrate(new State(call, index), fromVersion));
+    return this.#encode(migrated);
+  }
+
   #decode(column) {
     const encoded = new Column(column);
     const decoded = new Array(encoded.length);
@@ -89,6 +101,27 @@ class Group {
 
   get hasKey() {
     return this.#record.hasKey;
+  }
+}
+
+/** An accumulator as an older version wrote it. */
+class State {
+  #record;
+
+  constructor(call, index) {
+    this.#record = new Record(call, index);
+  }
+
+  get bytes() {
+    return this.#record.value;
+  }
+
+  get text() {
+    return this.#record.text;
+  }
+
+  get json() {
+    return this.#record.json;
   }
 }
 

@@ -29,6 +29,8 @@ export function kept<R extends RecordLike>(plugin: Filter, records: R[], setting
 export function reduce(plugin: Reducer, records: RecordLike[], settings?: Values, window?: Window | null): { [key: string]: string | null };
 /** Throws where a cut of the records gives another result. */
 export function checkReducer(plugin: Reducer, records: RecordLike[], settings?: Values): void;
+/** The accumulators, as text, that a reducer makes of those that an older version wrote. */
+export function migrated(plugin: Reducer, states: (string | Uint8Array | object)[], fromVersion: number): string[];
 /** What was logged and counted. */
 export const remembered: {
   messages: { level: string; message: string }[];

@@ -87,6 +87,13 @@ export function checkReducer(plugin, records, settings = {}) {
   }
 }
 
+/** The accumulators that a reducer makes of those that an older version wrote: texts, bytes, or what JSON has. */
+export function migrated(plugin, states, fromVersion) {
+  const written = states.map((state) => (typeof state === "string" || state instanceof Uint8Array ? state : JSON.stringify(state)));
+  const column = new Column(plugin.migrate(fromVersion, columnOf(written)));
+  return states.map((_, index) => column.text(index));
+}
+
 /** Records as columns. */
 export function batchOf(records) {
   const all = records.map(recordOf);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bytes, filter, reducer, text } from "../src/index.js";
-import { bytes as utf8, checkReducer, kept, reduce } from "../src/testing.js";
+import { bytes as utf8, checkReducer, kept, migrated, reduce } from "../src/testing.js";
 
 const longest = reducer({
   summary: "The longest value of each key",
@@ -43,6 +43,18 @@ test("accumulators can be bytes", () => {
   });
   assert.deepEqual(reduce(sum, records), { k: "3", l: "2" });
   checkReducer(sum, records);
+});
+
+test("accumulators of older versions are rewritten", () => {
+  const sum = reducer({
+    ...definition(),
+    migrate: (state, fromVersion) => (fromVersion === 1 ? state.json.records : state.bytes.length + Number(state.text)),
+  });
+  assert.equal(sum.migrates, true);
+  assert.equal(reducer(definition()).migrates, false);
+  assert.deepEqual(migrated(sum, [{ records: 3 }, { records: 4 }], 1), ["3", "4"]);
+  assert.deepEqual(migrated(sum, ["15", utf8("0")], 2), ["17", "1"]);
+  assert.throws(() => migrated(sum, ["{"], 1), SyntaxError);
 });
 
 test("a filter keeps what it says", () => {

@@ -4,7 +4,7 @@ import pytest
 
 from tidemill_sdk import Bytes, Float, Int, Json, Reducer, Struct, Text, Window, filter, reducer
 from tidemill_sdk.columns import Column, bitmap, column_of, items
-from tidemill_sdk.testing import check_reducer, kept, record, reduce
+from tidemill_sdk.testing import check_reducer, kept, migrated, record, reduce
 
 
 @reducer
@@ -136,3 +136,27 @@ def test_a_filter_keeps_what_it_says():
 
     lines = [f"{'e' if index % 3 == 0 else ''}{index}" for index in range(20)]
     assert [each.value.decode() for each in kept(has, lines)] == [line for line in lines if "e" in line]
+
+
+def test_accumulators_of_older_versions_are_rewritten():
+    @reducer
+    class younger(Counter):
+        """Counts, and once kept texts."""
+
+        state_version = 2
+
+        def migrate(self, state: bytes, from_version: int) -> int:
+            if from_version != 1:
+                raise ValueError(f"no version {from_version}")
+            return int(state)
+
+    assert younger.migrates
+    assert migrated(younger, ["3", b"40"], 1) == [Int().encode(3), Int().encode(40)]
+    with pytest.raises(ValueError, match="no version 0"):
+        migrated(younger, ["3"], 0)
+
+    @reducer
+    class plain(Counter):
+        """Counts."""
+
+    assert not plain.migrates

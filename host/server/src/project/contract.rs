@@ -32,8 +32,9 @@ pub fn write(dir: &Path, manifest: &Manifest) -> Result<(), ProjectError> {
 
 fn world(manifest: &Manifest) -> String {
     let imports = manifest.grants.iter().map(|grant| format!("  import {};\n", grant.interface()));
+    let migration = if manifest.migrates { "  export migration;\n" } else { "" };
     format!(
-        "/// This project's world.\nworld {WORLD} {{\n  include {};\n{}}}\n",
+        "/// This project's world.\nworld {WORLD} {{\n  include {};\n{}{migration}}}\n",
         manifest.world.name(),
         imports.collect::<String>()
     )
@@ -55,6 +56,6 @@ mod tests {
         assert!(!wit.join("old.wit").exists() && wit.join("types.wit").exists());
         let world = fs::read_to_string(wit.join("plugin.wit")).unwrap();
         assert!(world.contains("include filter;") && world.contains("import metrics;"), "{world}");
-        assert!(!world.contains("logging"), "{world}");
+        assert!(!world.contains("logging") && !world.contains("migration"), "{world}");
     }
 }

@@ -31,6 +31,8 @@ pub enum ProjectError {
     Name { path: PathBuf, source: NameError },
     #[error("`{version}` in `{}` is no version", path.display())]
     Version { path: PathBuf, version: String, source: semver::Error },
+    #[error("`{}` says `migrates = true` of a {}, but only a reducer has a state", path.display(), world.name())]
+    NoState { path: PathBuf, world: World },
     #[error("`{tool}` is missing")]
     ToolMissing { tool: String, install: String },
     #[error("start `{tool}`")]
@@ -68,6 +70,7 @@ impl ProjectError {
                     "{MANIFEST} says `world = \"transform\"` (or filter, reducer), and `grants = [\"logging\"]` where the plugin logs"
                 )
             }
+            ProjectError::NoState { .. } => "leave it out".to_owned(),
             ProjectError::ToolMissing { install, .. } => format!("install it: {install}"),
             ProjectError::ToolFailed { hint, .. } => return hint.clone(),
             ProjectError::NoComponent { hint, .. } => (*hint).to_owned(),

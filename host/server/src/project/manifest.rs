@@ -24,6 +24,9 @@ pub struct Manifest {
     /// What the plugin may call, where the pipeline grants it.
     #[serde(default)]
     pub grants: Vec<Grant>,
+    /// Whether a reducer reads accumulators that an older version wrote.
+    #[serde(default)]
+    pub migrates: bool,
 }
 
 /// An interface that a pipeline can grant.
@@ -73,8 +76,14 @@ impl Manifest {
             }
             read => read.map_err(file_error("read", &path))?,
         };
-        toml::from_str(&text)
-            .map_err(|error| ProjectError::Manifest { path, source: Box::new(error) })
+        let manifest: Manifest = match toml::from_str(&text) {
+            Err(error) => return Err(ProjectError::Manifest { path, source: Box::new(error) }),
+            Ok(manifest) => manifest,
+        };
+        if manifest.migrates && manifest.world != World::Reducer {
+            return Err(ProjectError::NoState { path, world: manifest.world });
+        }
+        Ok(manifest)
     }
 }
 
@@ -93,6 +102,9 @@ mod tests {
         let manifest = read("world = \"filter\"\ngrants = [\"logging\"]").unwrap();
         assert_eq!((manifest.world, &manifest.grants[..]), (World::Filter, &[Grant::Logging][..]));
         assert_eq!(read("world = \"reducer\"").unwrap().grants, []);
+        assert!(read("world = \"reducer\"\nmigrates = true").unwrap().migrates);
+        let error = read("world = \"filter\"\nmigrates = true").unwrap_err();
+        assert!(error.to_string().contains("only a reducer"), "{error}");
         for (text, told) in [
             ("world = \"map\"", "`transform`, `filter`, `reducer`"),
             ("world = \"filter\"\ngrants = [\"network\"]", "line 2"),

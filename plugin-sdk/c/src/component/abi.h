@@ -23,6 +23,25 @@ typedef struct {
     size_t message_length;
 } abi_failure;
 
+/* The contract's `result<column, failure>`. */
+typedef struct {
+    uint32_t is_err;
+    union {
+        tidemill_column column;
+        abi_failure failure;
+    } of;
+} abi_column_result;
+
+/* A column taken apart: up to 16 words of parameters are handed over as they are. */
+#define COLUMN(name)                                                                                         \
+    const uint8_t *name##_data, size_t name##_data_length, const uint32_t *name##_offsets,                   \
+        size_t name##_offsets_length, const uint8_t *name##_validity, size_t name##_validity_length
+#define COLUMN_OF(name)                                                                                      \
+    {                                                                                                        \
+        name##_data, name##_data_length, name##_offsets, name##_offsets_length, name##_validity,             \
+            name##_validity_length                                                                           \
+    }
+
 /* What this component is; of the world's file. */
 const tidemill_about *abi_about(void);
 /* The parameters of the call are not needed any more. */

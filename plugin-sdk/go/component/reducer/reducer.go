@@ -21,36 +21,25 @@ func Export(of tidemill.ReducerPlugin, name, version string) {
 	abi.Describes(of, name, version)
 }
 
-// The parameters of the functions are columns taken apart: up to 16 words are handed over as they are.
-
-func view(data, dataLength, offsets, offsetsLength, validity, validityLength uint32) columns.Column {
-	column := abi.Column{
-		Data:     abi.List{At: data, Length: dataLength},
-		Offsets:  abi.List{At: offsets, Length: offsetsLength},
-		Validity: abi.List{At: validity, Length: validityLength},
-	}
-	return column.View()
-}
-
 //go:wasmexport tidemill:plugin/reduction@0.1.0#fold
 func fold(groups, groupsLength, a, b, c, d, e, f, timestamps, timestampsLength, g, h, i, j, k, l uint32) abi.Address {
 	items := columns.Batch{
-		Values:     view(a, b, c, d, e, f),
+		Values:     abi.ViewOf(a, b, c, d, e, f),
 		Timestamps: abi.Slice[int64](timestamps, timestampsLength),
 	}
-	folded, err := plugin.Fold(abi.Slice[uint32](groups, groupsLength), items, view(g, h, i, j, k, l))
+	folded, err := plugin.Fold(abi.Slice[uint32](groups, groupsLength), items, abi.ViewOf(g, h, i, j, k, l))
 	return column.Set(abi.ColumnOf(folded), err)
 }
 
 //go:wasmexport tidemill:plugin/reduction@0.1.0#merge
 func merge(a, b, c, d, e, f, g, h, i, j, k, l uint32) abi.Address {
-	merged, err := plugin.Merge(view(a, b, c, d, e, f), view(g, h, i, j, k, l))
+	merged, err := plugin.Merge(abi.ViewOf(a, b, c, d, e, f), abi.ViewOf(g, h, i, j, k, l))
 	return column.Set(abi.ColumnOf(merged), err)
 }
 
 //go:wasmexport tidemill:plugin/reduction@0.1.0#finish
 func finish(a, b, c, d, e, f, windows, windowsLength, g, h, i, j, k, l uint32) abi.Address {
-	batch, err := plugin.Finish(view(a, b, c, d, e, f),
-		abi.Slice[columns.Window](windows, windowsLength), view(g, h, i, j, k, l))
+	batch, err := plugin.Finish(abi.ViewOf(a, b, c, d, e, f),
+		abi.Slice[columns.Window](windows, windowsLength), abi.ViewOf(g, h, i, j, k, l))
 	return finished.Set(abi.BatchOf(batch), err)
 }

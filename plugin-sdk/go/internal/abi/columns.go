@@ -41,6 +41,16 @@ func (c *Column) View() columns.Column {
 	}
 }
 
+// ViewOf is what lies behind a column that is taken apart: up to 16 words of parameters are handed over as they are.
+func ViewOf(data, dataLength, offsets, offsetsLength, validity, validityLength uint32) columns.Column {
+	column := Column{
+		Data:     List{At: data, Length: dataLength},
+		Offsets:  List{At: offsets, Length: offsetsLength},
+		Validity: List{At: validity, Length: validityLength},
+	}
+	return column.View()
+}
+
 // BatchAt is what lies behind a batch that was handed over.
 func BatchAt(at Address) columns.Batch {
 	batch := (*Batch)(unsafe.Pointer(uintptr(at)))

@@ -63,9 +63,11 @@ def filter(plugin: Any, name: str, version: str) -> SimpleNamespace:
     return SimpleNamespace(Definition=_definition(plugin, name, version), Predicate=Predicate)
 
 
-def reducer(plugin: Any, name: str, version: str) -> SimpleNamespace:
+def reducer(plugin: Any, name: str, version: str, migrates: bool) -> SimpleNamespace:
     """The exports of the world `reducer`."""
     _check(plugin, ReducerPlugin, "reducer")
+    if plugin.migrates != migrates:
+        raise TypeError("a reducer has a method `migrate` where tidemill-plugin.toml says `migrates = true`, and only there")
 
     class Reduction:
         def fold(self, records, accumulators):
@@ -77,7 +79,11 @@ def reducer(plugin: Any, name: str, version: str) -> SimpleNamespace:
         def finish(self, keys, windows, accumulators):
             return _batch(_guarded(plugin.finish, keys, windows, accumulators))
 
-    return SimpleNamespace(Definition=_definition(plugin, name, version), Reduction=Reduction)
+    class Migration:
+        def migrate(self, from_version, states):
+            return _column(_guarded(plugin.migrate, from_version, states))
+
+    return SimpleNamespace(Definition=_definition(plugin, name, version), Reduction=Reduction, Migration=Migration)
 
 
 def _check(plugin: Any, kind: type, world: str) -> None:

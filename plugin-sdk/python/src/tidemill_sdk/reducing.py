@@ -10,7 +10,7 @@ import inspect
 from typing import Any, Generic, Optional, Sequence, TypeVar
 
 from .codecs import Codec, Json
-from .columns import Batch, Column, absent, column_of, count, items
+from .columns import Batch, Column, absent, column_of, count, items, slices
 from .failures import Fatal
 from .outputs import content_of
 from .plugin import Plugin
@@ -43,6 +43,11 @@ class Reducer(Generic[A]):
 
     #: def finish(self, accumulator: A, key: bytes, window: Window | None) -> bytes | str | None: a record's value.
     finish: Any
+
+    #: def migrate(self, state: bytes, from_version: int) -> A: the accumulator of this version, of one that was
+    #: written under an older `state_version`. tidemill-plugin.toml has to say `migrates = true`. An error leaves the
+    #: older version running.
+    migrate: Any = None
 
 
 class ReducerPlugin(Plugin):
@@ -97,6 +102,16 @@ class ReducerPlugin(Plugin):
         chosen = zip(decoded, *(parts[name] for name, _ in self._finishes.parts))
         values = [content_of(made.finish(*arguments)) for arguments in chosen]
         return Batch(values=column_of(values) if values else Column())
+
+    @property
+    def migrates(self) -> bool:
+        """Whether it reads accumulators of older forms."""
+        return self.reducer.migrate is not None
+
+    def migrate(self, from_version: int, states) -> Column:
+        """Rewrites accumulators that were written under an older `state_version`, item for item."""
+        made = self._ready()
+        return self._codec.encode_all([made.migrate(state, from_version) for state in slices(states)])
 
     def _decode(self, accumulators) -> list:
         new = absent(accumulators)

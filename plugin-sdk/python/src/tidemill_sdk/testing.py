@@ -120,6 +120,13 @@ def check_reducer(plugin: ReducerPlugin, records: Iterable[RecordLike], **settin
         assert left == right, f"merging 0..{a}, {a}..{cut} and {cut}..{c} is not associative"
 
 
+def migrated(plugin: ReducerPlugin, states: Iterable[Union[bytes, str]], from_version: int, **settings) -> list[bytes]:
+    """The accumulators, as they are kept, that a reducer makes of those that an older version wrote."""
+    plugin.configure(settings)
+    column = plugin.migrate(from_version, column_of([_bytes(state) for state in states]))
+    return [item or b"" for item in items(column)]
+
+
 def batch(records: Iterable[RecordLike]) -> Batch:
     """Records as columns."""
     all_records = [_record(given) for given in records]

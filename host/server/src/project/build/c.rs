@@ -33,7 +33,11 @@ pub fn build(dir: &Path) -> Result<PathBuf, ProjectError> {
     for folder in ["sdk/src", "sdk/src/component"] {
         sources.extend(sources_in(&dir.join(folder))?);
     }
-    sources.push(dir.join(format!("sdk/src/component/worlds/{world}.c")));
+    let worlds = dir.join("sdk/src/component/worlds");
+    sources.push(worlds.join(format!("{world}.c")));
+    if manifest.migrates {
+        sources.push(worlds.join("migration.c"));
+    }
     Tool::new(clang, dir, INSTALL)
         .hint(format!(
             "the compiler's messages are above; a {world} defines `const tidemill_{world} {world}_plugin` in src/. If \

@@ -66,7 +66,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (core, component) = (dir.path().join("core.wasm"), dir.path().join("out.wasm"));
         std::fs::write(&core, wat::parse_str(module).unwrap()).unwrap();
-        let manifest = Manifest { world, grants: Vec::new(), name: None, version: None };
+        let manifest =
+            Manifest { world, grants: Vec::new(), name: None, version: None, migrates: false };
         write(&core, &dir.path().join("wit"), &component, &manifest)?;
         Ok(std::fs::read(component).unwrap())
     }

@@ -46,16 +46,26 @@ fn go(dir: &Path) -> Tool {
 
 /// The package that exports the author's plugin from the component.
 fn entry(module: &str, name: &str, version: &str, manifest: &Manifest) -> String {
+    const COMPONENT: &str = "github.com/tidemill/tidemill/plugin-sdk/go/component";
     let world = manifest.world.name();
+    let (import, export) = if manifest.migrates {
+        (format!("\t\"{COMPONENT}/migration\"\n"), "\tmigration.Export(plugin.Plugin)\n")
+    } else {
+        (String::new(), "")
+    };
     format!(
         "//go:build wasip1\n\n\
          // Written by `tidemill plugin build`.\n\
          package main\n\n\
          import (\n\
-         \t\"github.com/tidemill/tidemill/plugin-sdk/go/component/{world}\"\n\n\
+         \t\"{COMPONENT}/{world}\"\n\
+         {import}\n\
          \tplugin {module:?}\n\
          )\n\n\
-         func init() {{ {world}.Export(plugin.Plugin, {name:?}, {version:?}) }}\n\n\
+         func init() {{\n\
+         \t{world}.Export(plugin.Plugin, {name:?}, {version:?})\n\
+         {export}\
+         }}\n\n\
          func main() {{}}\n"
     )
 }

@@ -84,10 +84,13 @@ fn entry(module: &str, package: &Package, manifest: &Manifest) -> String {
         "import plugin from \"{module}\";\n\
          import {{ bindGrants, {world} as bind }} from \"@tidemill/sdk/component\";\n\
          bindGrants({{ {} }});\n\
-         const bound = bind(plugin, {{ name: {name}, version: {version} }});\n\
+         const bound = bind(plugin, {{ name: {name}, version: {version}, migrates: {migrates} }});\n\
          export const definition = bound.definition;\n",
-        granted.join(", ")
+        granted.join(", "),
+        migrates = manifest.migrates,
     );
-    let interface = manifest.world.interface();
-    entry + &format!("export const {interface} = bound.{interface};\n")
+    let mut interfaces = vec![manifest.world.interface()];
+    interfaces.extend(manifest.migrates.then_some("migration"));
+    let export = |interface| format!("export const {interface} = bound.{interface};\n");
+    entry + &interfaces.into_iter().map(export).collect::<String>()
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::super::World;
 use super::super::contract;
 use super::super::error::{ProjectError, file_error};
 use super::super::manifest::Manifest;
@@ -72,10 +73,18 @@ fn entry(project: &Project, manifest: &Manifest) -> String {
         entry +=
             &format!("from wit_world.imports import {interface}\ncomponent.grant({interface})\n");
     }
+    let migrates = match (manifest.world, manifest.migrates) {
+        (World::Reducer, true) => ", migrates=True",
+        (World::Reducer, false) => ", migrates=False",
+        _ => "",
+    };
     entry += &format!(
-        "from plugin import plugin\nbound = component.{world}(plugin, name={name:?}, version={version:?})\n\
+        "from plugin import plugin\nbound = component.{world}(plugin, name={name:?}, version={version:?}{migrates})\n\
          Definition = bound.Definition\n"
     );
+    if manifest.migrates {
+        entry += "Migration = bound.Migration\n";
+    }
     let class = manifest.world.interface();
     let class = class[..1].to_ascii_uppercase() + &class[1..];
     entry + &format!("{class} = bound.{class}\n")

@@ -22,16 +22,6 @@ static abi_result *ended(tidemill_status status) {
     return &result;
 }
 
-/* A column taken apart: up to 16 words of parameters are handed over as they are. */
-#define COLUMN(name)                                                                                         \
-    const uint8_t *name##_data, size_t name##_data_length, const uint32_t *name##_offsets,                   \
-        size_t name##_offsets_length, const uint8_t *name##_validity, size_t name##_validity_length
-#define COLUMN_OF(name)                                                                                      \
-    {                                                                                                        \
-        name##_data, name##_data_length, name##_offsets, name##_offsets_length, name##_validity,             \
-            name##_validity_length                                                                           \
-    }
-
 EXPORT("tidemill:plugin/reduction@0.1.0#fold")
 abi_result *fold(const uint32_t *groups, size_t groups_length, COLUMN(values), const int64_t *timestamps,
                  size_t timestamps_length, COLUMN(given)) {
