@@ -12,13 +12,14 @@ use crate::harness::Host;
 use crate::tools;
 
 /// Pages below `docs/guides`, and the tools that their commands need.
-const GUIDES: [(&str, &[&str]); 7] = [
+const GUIDES: [(&str, &[&str]); 8] = [
     ("plugins-rust", &["cargo", "rust:wasm32-wasip2"]),
     ("plugins-javascript", &["npm"]),
     ("plugins-typescript", &["npm"]),
     ("plugins-python", &["python3"]),
     ("plugins-go", &["go"]),
     ("plugins-c", &["wasi-clang", "make"]),
+    ("testing-plugins", &["cargo", "rust:wasm32-wasip2"]),
     ("upgrades", &["cargo", "rust:wasm32-wasip2"]),
 ];
 
@@ -40,6 +41,11 @@ fn the_guide_to_plugins_in_typescript() {
 #[test]
 fn the_guide_to_plugins_in_python() {
     follow("plugins-python");
+}
+
+#[test]
+fn the_guide_to_testing() {
+    follow("testing-plugins");
 }
 
 #[test]

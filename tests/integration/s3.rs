@@ -83,14 +83,51 @@ fn find_program() -> Option<PathBuf> {
     folders.into_iter().map(|folder| folder.join("versitygw")).find(|program| program.is_file())
 }
 
-#[test]
-fn a_pipeline_over_a_bucket_goes_on_after_a_crash() {
-    let Some(gateway) = Gateway::start() else {
+/// The server, or a loud word that there is none.
+fn gateway() -> Option<Gateway> {
+    let gateway = Gateway::start();
+    if gateway.is_none() {
         eprintln!(
             "SKIPPED: versitygw is not installed: go install github.com/versity/versitygw/cmd/versitygw@latest"
         );
-        return;
+    }
+    gateway
+}
+
+#[test]
+fn plugins_in_a_bucket_are_there_for_every_host() {
+    let Some(gateway) = gateway() else { return };
+    let environment = gateway.environment();
+    let environment: Vec<(&str, &str)> =
+        environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let start = |name: &str| {
+        let flags = ["--registry", "s3://bucket/shared/plugins"];
+        Host::start_with(&folder.path().join(name), &flags, &environment)
     };
+    let (first, second) = (start("first"), start("second"));
+    let file = folder.path().join("plugin.wasm");
+    let path = file.to_str().unwrap();
+    for (plugin, version) in [("upper-case", "1.0.0"), ("count", "2.0.0")] {
+        first.run(&["plugin", "export", plugin, "--to", path]).ok();
+        first.run(&["plugin", "push", path, "--name", "mine", "--version", version]).ok();
+    }
+    second
+        .run(&["plugin", "push", path, "--name", "mine", "--version", "1.0.0"])
+        .fails(1, &["sha256:"]);
+    second.run(&["plugin", "export", "mine@1", "--to", path]).ok();
+    let described = second.run(&["-o", "json", "plugin", "inspect", path]).json();
+    assert_eq!(described["name"], "upper-case");
+    let names: Vec<PathBuf> = gateway.files();
+    let named = |end: &str| names.iter().any(|name| name.ends_with(end));
+    assert!(named("shared/plugins/names/mine@1.0.0.plugin"), "{names:?}");
+    second.run(&["plugin", "remove", "mine@1.0.0"]).ok();
+    first.run(&["plugin", "export", "mine@1", "--to", path]).fails(1, &["there is no plugin"]);
+}
+
+#[test]
+fn a_pipeline_over_a_bucket_goes_on_after_a_crash() {
+    let Some(gateway) = gateway() else { return };
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let environment = gateway.environment();

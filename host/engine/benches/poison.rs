@@ -79,7 +79,7 @@ async fn graph() -> Graph {
     let runtime = Runtime::new(RuntimeConfig::default()).expect("an engine");
     let plugins: Arc<dyn PluginSource> = Arc::new(Marked(runtime));
     let spec = Arc::new(PipelineSpec::parse(PIPELINE).expect("a pipeline"));
-    compile(&spec, &Versions::default(), &plugins, &broker).await.expect("a graph")
+    compile(&spec, &Versions::default(), None, &plugins, &broker).await.expect("a graph")
 }
 
 fn run(graph: &Graph, slice: &Slice) -> TaskOutput {

@@ -3,30 +3,30 @@
 //! **A pipeline that fails never takes another one, or the host, with it**: each has a task of its
 //! own, a lane of the worker pool and a report; nothing else is shared.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod upgrade;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::broker::{Broker, BrokerError};
-use crate::checkpoint::{CheckpointError, CheckpointStore, Ids, Pointer};
+use crate::checkpoint::{CheckpointError, CheckpointStore, Ids};
 use crate::clock::Clock;
 use crate::dead_letters;
 use crate::graph::{CompileError, Graph, PluginSource, compile};
 use crate::ingest;
-use crate::pipeline::{
-    Orders, Pipeline, Replay, ReplayError, Replayed, Report, Surroundings, group_of, plugins_of,
-};
+use crate::pipeline::{Orders, Pipeline, Report, Surroundings, group_of};
 use crate::pool::Pool;
 use crate::progress::{PipelineState, PipelineStatus, Progress};
 use crate::sinks::{FileSinks, SinkFileError};
 use crate::spec::{PipelineSpec, Place, SinkOutput, SourceInput, SpecError};
-use crate::upgrade::boundary::Held;
-use crate::upgrade::{Boundary, Pin, Switch, SwitchError, Versions};
+use crate::upgrade::{Pin, Switch, SwitchError, Versions};
+use upgrade::resolved;
 
 /// How an engine is set up.
 pub struct EngineConfig {
@@ -179,7 +179,7 @@ impl Engine {
     ) -> Result<BTreeMap<String, Pin>, ApplyError> {
         let _changing = self.changing.lock().await;
         let name = spec.name.to_string();
-        let entry = self.prepare(Arc::new(spec), versions).await?;
+        let entry = self.prepare(Arc::new(spec), versions, None).await?;
         self.halt(&name).await;
         let pins = entry.versions.pins.clone();
         self.launch(entry);
@@ -200,7 +200,7 @@ impl Engine {
             }
             (Arc::clone(&entry.spec), entry.versions.clone())
         };
-        let entry = self.prepare(spec, &versions).await?;
+        let entry = self.prepare(spec, &versions, None).await?;
         self.launch(entry);
         Ok(())
     }
@@ -215,162 +215,10 @@ impl Engine {
         versions: &Versions,
     ) -> Result<(), ApplyError> {
         let _changing = self.changing.lock().await;
-        let entry = self.prepare(Arc::new(spec), versions).await?;
+        let entry = self.prepare(Arc::new(spec), versions, None).await?;
         entry.report.set_state(PipelineState::Stopped);
         self.pipelines.lock().insert(entry.spec.name.to_string(), entry);
         Ok(())
-    }
-
-    /// Brings a pipeline to the end of a batch, where `versions` can take over; see [`Boundary`]. Operators that
-    /// stay what they are keep their instances. One that is not running is at such an end already; where it
-    /// was to run, it starts again with them.
-    ///
-    /// # Errors
-    /// The pipeline runs on as it was: a version that does not load, fit or start, or cannot rewrite the
-    /// state.
-    pub async fn upgrade(
-        self: &Arc<Self>,
-        name: &str,
-        versions: &Versions,
-    ) -> Result<Boundary, ApplyError> {
-        let changing = Arc::clone(&self.changing).lock_owned().await;
-        let (spec, graph, switches) = {
-            let pipelines = self.pipelines.lock();
-            let entry = pipelines.get(name).ok_or_else(|| unknown(name))?;
-            let running = entry.running.as_ref().filter(|running| !running.has_ended());
-            let runs = matches!(entry.report.state(), PipelineState::Running);
-            let switches = running.filter(|_| runs).map(|running| running.switches.clone());
-            (Arc::clone(&entry.spec), Arc::clone(&entry.graph), switches)
-        };
-        let Some(switches) = switches else {
-            return self.replace(name, versions, changing).await;
-        };
-        let plugins = &self.host.plugins;
-        let next = graph.with_versions(&spec, versions, plugins).await;
-        let next = Arc::new(next.map_err(CompileError::from)?);
-        let refused = |source| ApplyError::Switch { name: name.to_owned(), source };
-        let (reached, held) = oneshot::channel();
-        let gone = || refused(SwitchError::Gone);
-        let versions = resolved(versions, &next);
-        let switch = Switch { graph: Arc::clone(&next), versions: versions.clone(), reached };
-        switches.send(switch).await.map_err(|_| gone())?;
-        let Held { batch, checkpoint, pass } = held.await.map_err(|_| gone())?.map_err(refused)?;
-        let (engine, name) = (Arc::clone(self), name.to_owned());
-        let versions = versions.at(batch);
-        let at_boundary = versions.clone();
-        let decide = move |passes: bool| {
-            if passes && let Some(entry) = engine.pipelines.lock().get_mut(&name) {
-                // A driver that has ended meanwhile will begin with it.
-                let _ = pass.send(());
-                entry.graph = next;
-                entry.versions = versions;
-            }
-            drop(changing);
-        };
-        Ok(Boundary::new(batch, checkpoint, at_boundary, decide))
-    }
-
-    /// The same for a pipeline whose driver is not between batches: it has ended, or tries to begin.
-    async fn replace(
-        self: &Arc<Self>,
-        name: &str,
-        versions: &Versions,
-        changing: tokio::sync::OwnedMutexGuard<()>,
-    ) -> Result<Boundary, ApplyError> {
-        let (spec, graph, state) = {
-            let pipelines = self.pipelines.lock();
-            let entry = pipelines.get(name).ok_or_else(|| unknown(name))?;
-            (Arc::clone(&entry.spec), Arc::clone(&entry.graph), entry.report.state())
-        };
-        let plugins = &self.host.plugins;
-        graph.with_versions(&spec, versions, plugins).await.map_err(CompileError::from)?;
-        let mut entry = self.prepare(spec, versions).await?;
-        self.halt(name).await;
-        let failed = |source| ApplyError::Broker { name: name.to_owned(), source };
-        let committed = self.host.broker.committed(&group_of(name)).await.map_err(failed)?;
-        let checkpoint = committed.into_iter().map(|position| position.metadata).next();
-        let pointer = checkpoint.as_ref().and_then(|text| text.parse::<Pointer>().ok());
-        let (engine, name) = (Arc::clone(self), name.to_owned());
-        let batch = pointer.map_or(0, |pointer| pointer.batch + 1);
-        entry.versions = entry.versions.at(batch);
-        let at_boundary = entry.versions.clone();
-        let decide = move |passes: bool| {
-            let had_ended = matches!(
-                state,
-                PipelineState::Stopped | PipelineState::Finished | PipelineState::Failed { .. }
-            );
-            let was_to_run = !matches!(state, PipelineState::Stopped | PipelineState::Finished);
-            if passes && was_to_run {
-                engine.launch(entry);
-            } else if passes {
-                entry.report.set_state(state);
-                engine.pipelines.lock().insert(name, entry);
-            } else if !had_ended {
-                let before = engine.pipelines.lock().remove(&name);
-                if let Some(before) = before {
-                    engine.launch(before);
-                }
-            }
-            drop(changing);
-        };
-        Ok(Boundary::new(batch, checkpoint, at_boundary, decide))
-    }
-
-    /// What a pipeline runs, operator by operator.
-    #[must_use]
-    pub fn versions(&self, name: &str) -> Option<Versions> {
-        self.pipelines.lock().get(name).map(|entry| entry.versions.clone())
-    }
-
-    /// Runs a batch that has committed once more, with `others` by operator instead of what ran then, and
-    /// commits nothing.
-    ///
-    /// # Errors
-    /// See [`ReplayError`]; `None`: there is no such pipeline.
-    pub async fn replay(
-        &self,
-        name: &str,
-        batch: u64,
-        others: BTreeMap<String, Pin>,
-    ) -> Option<Result<Replayed, ReplayError>> {
-        let (spec, host) = self.surroundings(name)?;
-        let replay = Replay { spec: &spec, host: &host, plugins: &self.host.plugins };
-        Some(replay.run(batch, others).await)
-    }
-
-    /// The digests that a kept checkpoint of a pipeline names: batches may be replayed on them.
-    ///
-    /// # Errors
-    /// The log does not say where the last one is.
-    pub async fn digests_kept(&self, name: &str) -> Result<BTreeSet<String>, ReplayError> {
-        let Some((spec, host)) = self.surroundings(name) else { return Ok(BTreeSet::new()) };
-        let replay = Replay { spec: &spec, host: &host, plugins: &self.host.plugins };
-        let chain = replay.chain(None).await?;
-        Ok(chain.into_iter().flat_map(|manifest| manifest.plugins.into_values()).collect())
-    }
-
-    fn surroundings(&self, name: &str) -> Option<(Arc<PipelineSpec>, Surroundings)> {
-        let (spec, store) = {
-            let pipelines = self.pipelines.lock();
-            let entry = pipelines.get(name)?;
-            (Arc::clone(&entry.spec), Arc::clone(&entry.store))
-        };
-        let host = Surroundings {
-            broker: Arc::clone(&self.host.broker),
-            store,
-            files: Arc::clone(&self.files),
-            // A turn of its own: a replay must not slow the pipeline down more than another one would.
-            lane: Arc::new(self.pool.lane(&format!("{name}.replay"))),
-            clock: Arc::clone(&self.host.clock),
-        };
-        Some((spec, host))
-    }
-
-    /// Does not call the version that is tried at `operator` any longer.
-    pub fn end_canary(&self, name: &str, operator: &str) {
-        let graph = self.graph(name);
-        let tried = graph.iter().flat_map(|graph| graph.canaries());
-        tried.filter(|(of, _)| *of == operator).for_each(|(_, canary)| canary.end());
     }
 
     /// Stops a pipeline after the batches under way.
@@ -481,13 +329,16 @@ impl Engine {
         }
     }
 
-    /// Everything that can go wrong before a pipeline starts, goes wrong here.
+    /// Everything that can go wrong before a pipeline starts, goes wrong here. Operators of `running` that stay
+    /// what they are, are taken over.
     async fn prepare(
         &self,
         spec: Arc<PipelineSpec>,
         versions: &Versions,
+        running: Option<&Arc<Graph>>,
     ) -> Result<Entry, ApplyError> {
-        let graph = compile(&spec, versions, &self.host.plugins, &*self.host.broker).await?;
+        let (plugins, broker) = (&self.host.plugins, &*self.host.broker);
+        let graph = compile(&spec, versions, running, plugins, broker).await?;
         let ids = Arc::clone(&self.config.ids);
         let location = spec.checkpoints.as_deref();
         let wrong = |source: CheckpointError| {
@@ -523,13 +374,7 @@ impl Engine {
         let (switches, switched) = mpsc::channel(1);
         let pipeline = Pipeline {
             spec: Arc::clone(&entry.spec),
-            host: Surroundings {
-                broker: Arc::clone(&self.host.broker),
-                store: Arc::clone(&entry.store),
-                files: Arc::clone(&self.files),
-                lane: Arc::new(self.pool.lane(&name)),
-                clock: Arc::clone(&self.host.clock),
-            },
+            host: self.surroundings(&entry.store, &name),
             report: Arc::clone(&entry.report),
             orders: Orders::new(
                 Arc::clone(&entry.graph),
@@ -554,6 +399,17 @@ impl Engine {
         self.pipelines.lock().insert(name, entry);
     }
 
+    /// What a pipeline's parts ask of the host; tasks take turns under the name `lane`.
+    fn surroundings(&self, store: &Arc<CheckpointStore>, lane: &str) -> Surroundings {
+        Surroundings {
+            broker: Arc::clone(&self.host.broker),
+            store: Arc::clone(store),
+            files: Arc::clone(&self.files),
+            lane: Arc::new(self.pool.lane(lane)),
+            clock: Arc::clone(&self.host.clock),
+        }
+    }
+
     /// Stops the pipeline if it runs; false where there is none of that name. The entry keeps its
     /// driver until that has ended, so that whoever gives up waiting leaves nothing unknown behind.
     async fn halt(&self, name: &str) -> bool {
@@ -573,16 +429,6 @@ impl Engine {
 /// A driver that is gone without a word has ended, too.
 async fn wait_for_end(mut ended: watch::Receiver<bool>) {
     let _ = ended.wait_for(|ended| *ended).await;
-}
-
-/// What runs, with every digest: a later push of another version must not change it.
-fn resolved(versions: &Versions, graph: &Graph) -> Versions {
-    let params = |name: &str| versions.pins.get(name).and_then(|pin| pin.params.clone());
-    let pins = plugins_of(graph).into_iter().map(|(name, plugin)| {
-        let params = params(&name);
-        (name, Pin { plugin, params })
-    });
-    Versions { pins: pins.collect(), ..versions.clone() }
 }
 
 fn unknown(name: &str) -> ApplyError {

@@ -362,6 +362,15 @@ fn clear_bits_from(bitmap: &mut [u8], first: usize) {
     }
 }
 
+impl From<ColumnRef<'_>> for Column {
+    /// A copy.
+    fn from(column: ColumnRef<'_>) -> Self {
+        let mut copy = Self::new();
+        copy.extend(column);
+        copy
+    }
+}
+
 impl<'a> FromIterator<Option<&'a [u8]>> for Column {
     fn from_iter<I: IntoIterator<Item = Option<&'a [u8]>>>(items: I) -> Self {
         let mut column = Self::new();

@@ -22,6 +22,7 @@ mod outcome;
 mod window;
 
 // From a file to a plugin.
+mod compiler;
 mod component;
 mod description;
 mod digest;
@@ -80,7 +81,9 @@ pub use load::LoadError;
 pub use operator::Operator;
 pub use outcome::{Outcome, OutcomeRef, Rejection};
 pub use plugin::{ConfigureError, Plugin};
-pub use registry::{EntryFault, PluginName, Registry, RegistryEntry, RegistryError};
+pub use registry::{
+    EntryFault, PluginName, Registry, RegistryEntry, RegistryError, Shared as SharedRegistry,
+};
 pub use runtime::{Runtime, RuntimeConfig, RuntimeError};
 pub use sandbox::{ImportFault, Metric, MetricSample};
 pub use settings::{ParameterKind, SettingValue, Settings, SettingsError};

@@ -148,7 +148,9 @@ fn compile(
     if let Some(component) = cached {
         return Ok((component, true));
     }
-    let component = Component::from_binary(&runtime.engine, bytes)
+    let component = runtime
+        .compiler
+        .compile(&runtime.engine, bytes)
         .map_err(|error| LoadError::Invalid { reason: fault::chain(&error) })?;
     Ok((component, false))
 }

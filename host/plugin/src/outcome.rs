@@ -2,7 +2,6 @@
 //! **Who holds an [`OutcomeRef`] may use every index in it without looking again.**
 
 use crate::batch::{Batch, BatchFault, BatchRef};
-use crate::column::{Column, ColumnRef};
 
 /// A record that the plugin refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,16 +72,11 @@ impl OutcomeRef<'_> {
     /// A copy out of the guest's memory.
     #[must_use]
     pub fn copy_out(&self) -> Outcome {
-        let column = |column: ColumnRef<'_>| {
-            let mut copy = Column::new();
-            copy.extend(column);
-            copy
-        };
         Outcome {
             emitted: Batch {
-                keys: column(self.emitted.keys()),
-                values: column(self.emitted.values()),
-                headers: column(self.emitted.headers()),
+                keys: self.emitted.keys().into(),
+                values: self.emitted.values().into(),
+                headers: self.emitted.headers().into(),
                 timestamps: self.emitted.timestamps().to_vec(),
             },
             records: self.emitted.len(),

@@ -1,4 +1,4 @@
-//! The plugins of a data folder: components by digest, and names that point to them.
+//! The plugins of a host: components by digest, and names that point to them.
 //!
 //! ```text
 //! components/<64 hex digits>.wasm     the component as it was pushed
@@ -8,9 +8,13 @@
 //! **A name and version never change what they mean**, and an entry never points to a component
 //! that is not there: the component is durable before the entry is linked in, in one step. A crash
 //! leaves at most a component without a name and temporary files, which the next open removes.
+//!
+//! A registry may have a [`Shared`] part in an object store. What is pushed then goes there, and the
+//! folder keeps a copy of each component that this host has used: a pipeline starts without the store.
 
 mod entry;
 mod files;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,6 +28,7 @@ use crate::digest::Digest;
 use crate::plugin::Plugin;
 pub use entry::{EntryFault, PluginName, RegistryEntry};
 use files::Linked;
+pub use shared::Shared;
 
 const COMPONENTS: &str = "components";
 const NAMES: &str = "names";
@@ -44,6 +49,17 @@ pub enum RegistryError {
         /// What the system said.
         #[source]
         cause: io::Error,
+    },
+    /// The object store failed.
+    #[error("{action} `{}`", path.display())]
+    Store {
+        /// What was done.
+        action: &'static str,
+        /// With which object.
+        path: PathBuf,
+        /// What the store said.
+        #[source]
+        cause: Box<object_store::Error>,
     },
     /// The bytes to be pushed are not those of the loaded plugin.
     #[error("the component to push is {given}, but the plugin that was loaded is {loaded}")]
@@ -94,7 +110,11 @@ impl RegistryError {
     /// True where trying again may help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Io { cause, .. } if cause.kind() == io::ErrorKind::Interrupted)
+        match self {
+            Self::Io { cause, .. } => cause.kind() == io::ErrorKind::Interrupted,
+            Self::Store { cause, .. } => !matches!(**cause, object_store::Error::NotFound { .. }),
+            _ => false,
+        }
     }
 
     /// What the person can do about it.
@@ -115,16 +135,21 @@ impl RegistryError {
             Self::DamagedComponent { path, .. } => {
                 Some(format!("remove `{}` and push the same component again", path.display()))
             }
+            Self::Store { .. } => Some(
+                "see that `[registry] location` is right and can be reached; plugins that were used here before are found by their `sha256:…`"
+                    .to_owned(),
+            ),
             Self::Io { .. } | Self::OtherComponent { .. } => None,
         }
     }
 }
 
-/// The plugins of a data folder.
+/// The plugins of a host.
 #[derive(Debug)]
 pub struct Registry {
     components: PathBuf,
     names: PathBuf,
+    shared: Option<Shared>,
     /// A component is written before its name is: it must not be collected in between.
     changing: Mutex<()>,
 }
@@ -138,6 +163,7 @@ impl Registry {
         let registry = Self {
             components: folder.join(COMPONENTS),
             names: folder.join(NAMES),
+            shared: None,
             changing: Mutex::default(),
         };
         for folder in [&registry.components, &registry.names] {
@@ -145,6 +171,13 @@ impl Registry {
             files::remove_temporary(folder).map_err(io_error("clean up", folder))?;
         }
         Ok(registry)
+    }
+
+    /// The same registry with a part in an object store. What the folder has stays known; where both have a name
+    /// and version, the store's counts.
+    #[must_use]
+    pub fn sharing(self, shared: Shared) -> Self {
+        Self { shared: Some(shared), ..self }
     }
 
     /// Keeps `component`, which was loaded as `plugin`, under the plugin's own name and version.
@@ -172,32 +205,31 @@ impl Registry {
         }
         let _changing = self.changing.lock();
         let entry = RegistryEntry::of(plugin, name);
+        let kept = match &self.shared {
+            Some(shared) => shared.push(component, entry)?,
+            None => self.name(component, entry)?,
+        };
+        if kept.digest != given {
+            let RegistryEntry { name, version, digest: existing, .. } = kept;
+            return Err(RegistryError::Taken { name, version, existing });
+        }
+        // Also mends a component that was removed for being damaged.
+        self.write_component(component, &given)?;
+        Ok(kept)
+    }
+
+    /// Writes the entry into the folder, unless there is one; returns the one that is there now.
+    fn name(&self, component: &[u8], entry: RegistryEntry) -> Result<RegistryEntry, RegistryError> {
         let path = self.entry_path(&entry);
         if path.exists() {
-            return self.same_or_taken(entry, &path, component);
+            return read_entry(&path);
         }
-        self.write_component(component, &given)?;
+        self.write_component(component, &entry.digest)?;
         match files::create(&path, &entry.encode()).map_err(io_error("write", &path))? {
             Linked::New => Ok(entry),
             // Somebody was faster.
-            Linked::Existed => self.same_or_taken(entry, &path, component),
+            Linked::Existed => read_entry(&path),
         }
-    }
-
-    fn same_or_taken(
-        &self,
-        entry: RegistryEntry,
-        path: &Path,
-        component: &[u8],
-    ) -> Result<RegistryEntry, RegistryError> {
-        let existing = read_entry(path)?;
-        if existing.digest != entry.digest {
-            let RegistryEntry { name, version, .. } = entry;
-            return Err(RegistryError::Taken { name, version, existing: existing.digest });
-        }
-        // Mends a component that was removed for being damaged.
-        self.write_component(component, &entry.digest)?;
-        Ok(existing)
     }
 
     fn write_component(&self, component: &[u8], digest: &Digest) -> Result<(), RegistryError> {
@@ -220,6 +252,11 @@ impl Registry {
             .iter()
             .map(|name| read_entry(&self.names.join(name)))
             .collect::<Result<Vec<_>, _>>()?;
+        if let Some(shared) = &self.shared {
+            let theirs = shared.list()?;
+            entries.retain(|own| !theirs.iter().any(|their| their.is_called_like(own)));
+            entries.extend(theirs);
+        }
         entries.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| b.version.cmp(&a.version)));
         Ok(entries)
     }
@@ -244,24 +281,36 @@ impl Registry {
     /// As [`Registry::resolve`].
     pub fn digest_of(&self, reference: &str) -> Result<Digest, RegistryError> {
         match reference.parse::<Digest>() {
-            Ok(digest) if self.component_path(&digest).exists() => Ok(digest),
+            Ok(digest) if self.has(&digest)? => Ok(digest),
             _ => self.resolve(reference).map(|entry| entry.digest),
         }
     }
 
-    /// Forgets the name and version that `reference` means. The component stays until it is
-    /// [collected](Registry::collect). Durable on return.
+    fn has(&self, digest: &Digest) -> Result<bool, RegistryError> {
+        match &self.shared {
+            _ if self.component_path(digest).exists() => Ok(true),
+            Some(shared) => shared.has(digest),
+            None => Ok(false),
+        }
+    }
+
+    /// Forgets the name and version that `reference` means, for all hosts that share it. The component stays until
+    /// it is [collected](Registry::collect); in an object store it stays for good. Durable on return.
     ///
     /// # Errors
     /// There is none, or the folder cannot be written.
     pub fn remove(&self, reference: &str) -> Result<RegistryEntry, RegistryError> {
         let entry = self.resolve(reference)?;
+        if let Some(shared) = &self.shared {
+            shared.remove(&entry)?;
+        }
         let path = self.entry_path(&entry);
         files::remove(&path).map_err(io_error("remove", &path))?;
         Ok(entry)
     }
 
-    /// Deletes every component that no name points to and `keep` does not want; gives back their digests.
+    /// Deletes every component of the folder that no name points to and `keep` does not want; gives back their
+    /// digests.
     ///
     /// # Errors
     /// A folder or an entry cannot be read. A crash at any point leaves components for the next time.
@@ -290,7 +339,14 @@ impl Registry {
     /// It is not there, or damaged.
     pub fn read(&self, digest: &Digest) -> Result<Vec<u8>, RegistryError> {
         let path = self.component_path(digest);
-        let component = std::fs::read(&path).map_err(io_error("read", &path))?;
+        let component = match (std::fs::read(&path), &self.shared) {
+            (Err(error), Some(shared)) if error.kind() == io::ErrorKind::NotFound => {
+                let component = shared.component(digest)?;
+                self.write_component(&component, digest)?;
+                return Ok(component);
+            }
+            (read, _) => read.map_err(io_error("read", &path))?,
+        };
         let actual = Digest::of(&component);
         if actual != *digest {
             return Err(RegistryError::DamagedComponent { path, actual });
@@ -303,8 +359,7 @@ impl Registry {
     }
 
     fn entry_path(&self, entry: &RegistryEntry) -> PathBuf {
-        // Both were checked when the plugin was loaded: neither has a `/` nor starts with a dot.
-        self.names.join(format!("{}@{}{NAME_SUFFIX}", entry.name, entry.version))
+        self.names.join(entry.file_name())
     }
 }
 

@@ -12,6 +12,7 @@ use wasmtime::{
 };
 
 use crate::code_cache::{CodeCache, CodeCacheError};
+use crate::compiler::Compiler;
 use crate::digest::Digest;
 use crate::fault;
 use crate::grants::Grants;
@@ -74,6 +75,9 @@ pub enum RuntimeError {
     /// The thread that interrupts guests cannot be started.
     #[error("start the ticker thread")]
     Ticker(#[source] std::io::Error),
+    /// The threads that compile cannot be started.
+    #[error("start the threads that compile")]
+    Compiler(#[source] rayon::ThreadPoolBuildError),
 }
 
 impl RuntimeError {
@@ -86,7 +90,7 @@ impl RuntimeError {
                     .to_owned(),
             ),
             Self::CodeCache(error) => Some(error.hint()),
-            Self::Ticker(_) => None,
+            Self::Ticker(_) | Self::Compiler(_) => None,
         }
     }
 }
@@ -96,6 +100,7 @@ pub struct Runtime {
     pub(crate) engine: Engine,
     pub(crate) config: RuntimeConfig,
     pub(crate) code_cache: Option<CodeCache>,
+    pub(crate) compiler: Compiler,
     pub(crate) ticker: Ticker,
     loaded: Mutex<HashMap<(Digest, Grants), Weak<Plugin>>>,
     /// Idle instances of every operator, so that a full pool can be relieved.
@@ -125,6 +130,7 @@ impl Runtime {
             engine,
             config,
             code_cache,
+            compiler: Compiler::start().map_err(RuntimeError::Compiler)?,
             ticker,
             loaded: Mutex::default(),
             idle: Mutex::default(),
@@ -134,7 +140,7 @@ impl Runtime {
     /// Validates and compiles `component`, or takes its compiled code from the cache, and asks it
     /// what it is. A component that is loaded already with the same grants is not loaded again.
     ///
-    /// Blocks while it compiles, on all cores: seconds for a component of tens of megabytes.
+    /// Blocks while it compiles, on what batches leave of all cores: seconds for a component of tens of megabytes.
     ///
     /// # Errors
     /// Why it is no plugin that may run here.

@@ -132,6 +132,13 @@ impl Settings {
         self.0.insert(name.into(), value.into());
     }
 
+    /// These settings, and where `above` says something, that.
+    #[must_use]
+    pub fn with_all(mut self, above: &Self) -> Self {
+        self.0.extend(above.0.clone());
+        self
+    }
+
     /// The settings in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &SettingValue)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))

@@ -1,27 +1,18 @@
 //! Components that were built for released versions of the contract keep working. `tests/frozen` has them.
 
+mod texts;
+
 use tidemill_plugin::{
-    BatchRef, CallContext, Column, ColumnRef, Grants, Limits, Operator, Runtime, RuntimeConfig,
-    Settings,
+    BatchRef, Column, ColumnRef, Grants, Limits, Operator, Runtime, RuntimeConfig, Settings,
 };
 
-const CX: CallContext<'static> =
-    CallContext { pipeline: "p", batch: 1, task: 0, time_ms: 1_700_000_000_000 };
+use texts::{CX, column, texts};
 
 fn operator(component: &[u8], settings: &Settings) -> Operator {
     let config = RuntimeConfig { instances_max: 4, ..RuntimeConfig::default() };
     let plugin = Runtime::new(config).unwrap().load(component, &Grants::none()).unwrap();
     assert!(plugin.exports().contains(&"tidemill:plugin/definition@0.1.0".to_owned()));
     plugin.operator("frozen", settings, Limits::default()).unwrap()
-}
-
-fn column(items: &[&str]) -> Column {
-    items.iter().map(|item| Some(item.as_bytes())).collect()
-}
-
-fn texts(column: ColumnRef<'_>) -> Vec<String> {
-    let text = |item: Option<&[u8]>| String::from_utf8_lossy(item.unwrap_or(b"-")).into_owned();
-    column.iter().map(text).collect()
 }
 
 #[test]
@@ -51,9 +42,11 @@ fn a_reducer_for_0_1_0() {
     new.push(None);
     new.push(None);
     let groups = [0, 1, 0];
-    let copy = |column: ColumnRef<'_>| column.iter().collect::<Column>();
-    let folded = count.fold(&CX, &groups, ColumnRef::EMPTY, &[], new.as_ref(), copy).unwrap();
-    let merged = count.merge(&CX, folded.as_ref(), folded.as_ref(), copy).unwrap();
+    let folded: Column = count
+        .fold(&CX, &groups, ColumnRef::EMPTY, &[], new.as_ref(), |column| column.into())
+        .unwrap();
+    let merged: Column =
+        count.merge(&CX, folded.as_ref(), folded.as_ref(), |column| column.into()).unwrap();
     let keys = column(&["a", "b"]);
     let totals = count
         .finish(&CX, keys.as_ref(), &[], merged.as_ref(), |records| texts(records.values()))

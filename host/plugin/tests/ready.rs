@@ -1,14 +1,15 @@
 //! The ready plugins, made with the SDK, in the sandbox.
 
+mod texts;
+
 use std::sync::Arc;
 
 use tidemill_plugin::{
-    BatchRef, CallContext, Column, ColumnRef, Grants, Limits, Operator, Runtime, RuntimeConfig,
-    Settings, Window, World,
+    BatchRef, Column, ColumnRef, Grants, Limits, Operator, Runtime, RuntimeConfig, Settings,
+    Window, World,
 };
 
-const CX: CallContext<'static> =
-    CallContext { pipeline: "p", batch: 1, task: 0, time_ms: 1_700_000_000_000 };
+use texts::{CX, column, texts};
 
 fn runtime() -> Arc<Runtime> {
     Runtime::new(RuntimeConfig { instances_max: 16, ..RuntimeConfig::default() }).unwrap()
@@ -18,15 +19,6 @@ fn operator(name: &str, settings: &Settings) -> Operator {
     let ready = tidemill_plugins::ready().iter().find(|plugin| plugin.name == name).unwrap();
     let plugin = runtime().load(ready.component, &Grants::none()).unwrap();
     plugin.operator(name, settings, Limits::default()).unwrap()
-}
-
-fn column(items: &[&str]) -> Column {
-    items.iter().map(|item| Some(item.as_bytes())).collect()
-}
-
-fn texts(column: ColumnRef<'_>) -> Vec<String> {
-    let text = |item: Option<&[u8]>| String::from_utf8_lossy(item.unwrap_or(b"-")).into_owned();
-    column.iter().map(text).collect()
 }
 
 #[test]

@@ -19,8 +19,8 @@ use super::state::{StateOutput, StateTask, TaskState};
 use super::watermark::WatermarkState;
 use crate::broker::{BrokerError, Commit, Committed, Output, Producer, TopicPartition};
 use crate::checkpoint::{
-    CheckpointError, CheckpointStore, FileKind, MANIFEST_FORMAT, Manifest, Pointer, SourceOffset,
-    StateFile,
+    Checkpoint, CheckpointError, CheckpointStore, FileKind, MANIFEST_FORMAT, Manifest, Pointer,
+    SourceOffset, StateFile,
 };
 use crate::clock::Clock;
 use crate::graph::Graph;
@@ -146,7 +146,7 @@ pub struct Finisher {
     /// By reducer and task: the state files of the last checkpoint, oldest first.
     pub state_files: Vec<Vec<Vec<StateFile>>>,
     /// The manifest of the last commit, and where it is.
-    pub last: Option<(Pointer, Manifest)>,
+    pub last: Option<Checkpoint>,
 }
 
 /// A checkpoint that is durable, but that nothing points at yet. Only a commit may use it.
@@ -238,12 +238,7 @@ impl Finisher {
                 .collect(),
             plan: Some(plan.clone()),
             previous: self.last.as_ref().map(|(pointer, _)| pointer.to_string()),
-            windows: self
-                .graph
-                .reducers
-                .iter()
-                .filter_map(|reducer| Some((reducer.name.clone(), reducer.window_text()?)))
-                .collect(),
+            windows: self.graph.windows(),
             state_versions: self
                 .graph
                 .reducers
@@ -312,7 +307,7 @@ impl Finisher {
         for (reducer, file) in published.deltas {
             self.state_files[reducer][file.task as usize].push(file);
         }
-        self.last = Some((published.pointer, published.manifest));
+        self.last = Some((published.pointer, Arc::new(published.manifest)));
         Ok(())
     }
 }

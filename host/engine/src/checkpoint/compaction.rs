@@ -58,12 +58,7 @@ impl CheckpointStore {
         }
         let merged = merge_aside(read).await;
         let bytes = merged.map_err(|(path, error)| self.damaged(&path, Damage::State(error)))?;
-        let path = self.state_path(&last.operator, last.task, in_flight);
-        // Commits and collections go on beside this: until a manifest names it, it must stay.
-        self.pending.lock().insert(path.clone());
-        let (length, crc32) = (bytes.len() as u64, crc32fast::hash(&bytes));
-        self.create(&path, bytes.into()).await?;
-        Ok(StateFile { kind: FileKind::Snapshot, path, length, crc32, ..last.clone() })
+        self.write_snapshot(&last.operator, last.task, last.batch, in_flight, bytes).await
     }
 }
 

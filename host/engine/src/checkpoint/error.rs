@@ -10,7 +10,7 @@ use super::state_file::StateFileError;
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The location cannot be used at all.
-    #[error("the checkpoint location `{location}` cannot be used: {reason}")]
+    #[error("the location `{location}` cannot be used: {reason}")]
     Location {
         /// As configured.
         location: String,

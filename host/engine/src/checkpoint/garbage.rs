@@ -5,9 +5,9 @@
 
 use std::collections::HashSet;
 
+use super::Checkpoint;
 use super::error::CheckpointError;
-use super::manifest::{Manifest, StateFile};
-use super::pointer::Pointer;
+use super::manifest::StateFile;
 use super::store::{CheckpointStore, batch_of};
 
 /// Files deleted in one go; the rest is left for the next.
@@ -17,9 +17,9 @@ const DELETED_MAX: usize = 10_000;
 #[derive(Debug, Clone, Copy)]
 pub struct Keep<'a> {
     /// The committed manifests that a restart may still need: the last one, and some before it.
-    pub manifests: &'a [(Pointer, Manifest)],
+    pub manifests: &'a [Checkpoint],
     /// Older ones that a person may go back to.
-    pub upgrades: &'a [(Pointer, Manifest)],
+    pub upgrades: &'a [Checkpoint],
     /// Other files that must stay. Snapshots made by the same store stay by themselves until a
     /// manifest names them.
     pub files: &'a [StateFile],

@@ -21,6 +21,9 @@ mod error;
 #[cfg(test)]
 mod tests;
 
+/// A manifest that was committed, and where it is.
+pub type Checkpoint = (Pointer, std::sync::Arc<Manifest>);
+
 pub use compaction::decide_compaction;
 pub use error::{CheckpointError, Damage};
 pub use garbage::{Collected, Keep};

@@ -135,7 +135,8 @@ impl CheckpointStore {
         Ok(StateFile { operator: operator.to_owned(), task, batch, kind, path, length, crc32 })
     }
 
-    /// Writes a task's whole state. It is not garbage before a manifest names it, or this store is dropped.
+    /// Writes a task's whole state, the one after `batch`. The file's name says `in_flight`, a batch that has not
+    /// committed: others do not take it for garbage. This store does not before a manifest names it.
     /// # Errors
     /// Nothing refers to the file, whatever was written of it.
     pub async fn write_snapshot(
@@ -143,9 +144,11 @@ impl CheckpointStore {
         operator: &str,
         task: u32,
         batch: u64,
+        in_flight: u64,
         bytes: Vec<u8>,
     ) -> Result<StateFile, CheckpointError> {
-        let path = self.state_path(operator, task, batch);
+        let path = self.state_path(operator, task, in_flight);
+        // Commits and collections go on beside this.
         self.pending.lock().insert(path.clone());
         let (length, crc32) = (bytes.len() as u64, crc32fast::hash(&bytes));
         self.create(&path, bytes.into()).await?;

@@ -264,7 +264,7 @@ async fn collects_what_nothing_leads_to() {
             store.save_plan(batch, &json!({"batch": batch})).await.unwrap();
             let named = Manifest { state: vec![file.clone()], ..manifest(batch) };
             store.publish(&named).await.unwrap();
-            manifests.push((store.publish(&named).await.unwrap(), named));
+            manifests.push((store.publish(&named).await.unwrap(), Arc::new(named)));
             all.push((orphan, file));
         }
         let nothing = Keep { manifests: &[], upgrades: &[], files: &[], committed: 3 };
@@ -278,7 +278,7 @@ async fn collects_what_nothing_leads_to() {
         // unnamed manifest each of batches 1 and 2.
         assert_eq!((collected.files, collected.more), (8, false));
         for (pointer, named) in &manifests[1..] {
-            assert_eq!(store.load(pointer).await.unwrap(), *named);
+            assert_eq!(store.load(pointer).await.unwrap(), **named);
             for file in &named.state {
                 store.read(file).await.unwrap();
             }
@@ -307,7 +307,7 @@ async fn a_snapshot_stays_until_a_manifest_names_it() {
     let snapshot = store.compact(std::slice::from_ref(&file), 2).await.unwrap();
     let collect = async |state: &[StateFile], batch| {
         let named = Manifest { state: state.to_vec(), ..manifest(batch) };
-        let manifests = [(store.publish(&named).await.unwrap(), named)];
+        let manifests = [(store.publish(&named).await.unwrap(), Arc::new(named))];
         let keep = Keep { manifests: &manifests, upgrades: &[], files: &[], committed: batch };
         store.collect_garbage(&keep).await.unwrap();
         (store.read(&file).await.is_ok(), store.read(&snapshot).await.is_ok())

@@ -34,17 +34,19 @@ pub enum CompileError {
 }
 
 /// Compiles `spec`. `versions` says which plugins are taken instead of what the file's references mean
-/// today: those of the checkpoint.
+/// today: those of the checkpoint. Operators of `running`, what the pipeline ran before, are taken over where they
+/// stay what they are, and checked against their successors where they do not.
 ///
 /// # Errors
 /// See [`CompileError`]; nothing was changed but for topics of sinks, which may have been created.
 pub async fn compile(
     spec: &Arc<PipelineSpec>,
     versions: &Versions,
+    running: Option<&Arc<Graph>>,
     plugins: &Arc<dyn PluginSource>,
     broker: &dyn Broker,
 ) -> Result<Graph, CompileError> {
-    let loaded = load_plugins(spec, versions, None, plugins).await?;
+    let loaded = load_plugins(spec, versions, running, plugins).await?;
     let places = Places::of(spec, &loaded)?;
     let mut sources = sources(spec, &places, broker).await?;
     let partitions = sources.iter().map(|source| source.partitions).max().unwrap_or(1);

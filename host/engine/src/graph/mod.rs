@@ -9,6 +9,7 @@ mod plugins;
 mod wiring;
 mod compile;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use tidemill_plugin::Operator;
@@ -194,6 +195,13 @@ impl Graph {
     #[must_use]
     pub fn has_outside_sink(&self) -> bool {
         self.sinks.iter().any(|sink| matches!(sink.output, SinkOutput::Files(_)))
+    }
+
+    /// By reducer: the windows that its state is cut into; running totals are not there.
+    #[must_use]
+    pub fn windows(&self) -> BTreeMap<String, String> {
+        let reducers = self.reducers.iter();
+        reducers.filter_map(|node| Some((node.name.clone(), node.window_text()?))).collect()
     }
 
     /// How many operators there are, with state and without.

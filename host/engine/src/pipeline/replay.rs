@@ -10,7 +10,7 @@ use object_store::memory::InMemory;
 use serde::Serialize;
 use tidemill_log::{BatchError as RecordError, Batches, HeaderIter, RecordReader};
 
-use super::restore::{self, migrate};
+use super::restore;
 use super::source_side::{Position, SourceSide, expected_inputs};
 use super::surroundings::Surroundings;
 use super::{chain_of, group_of};
@@ -274,7 +274,7 @@ impl Replay<'_> {
             pins.insert(name, other);
         }
         let versions = Versions { pins, ..Versions::default() };
-        let graph = compile(self.spec, &versions, self.plugins, &*self.host.broker).await?;
+        let graph = compile(self.spec, &versions, None, self.plugins, &*self.host.broker).await?;
         let _ = graph.spread.set(Spread { tasks: manifest.tasks, key_groups: manifest.key_groups });
         let known = |range: &crate::batch::plan::PlannedRange| {
             graph.sources.get(range.source).is_some_and(|source| source.topic == range.at.topic)
@@ -282,11 +282,7 @@ impl Replay<'_> {
         if plan.watermarks.len() != graph.reducers.len() || !plan.ranges.iter().all(known) {
             return Err(changed("it has other sources or reducers".to_owned()));
         }
-        let windows = |graph: &Graph| -> BTreeMap<String, String> {
-            let named = graph.reducers.iter();
-            named.filter_map(|node| Some((node.name.clone(), node.window_text()?))).collect()
-        };
-        if windows(&graph) != manifest.windows {
+        if graph.windows() != manifest.windows {
             return Err(changed("it has other windows".to_owned()));
         }
         Ok(graph)
@@ -325,7 +321,8 @@ impl Replay<'_> {
                 Arc::new(uuid::Uuid::new_v4),
             );
             let host = Surroundings { store: Arc::new(aside), ..self.host.clone() };
-            migrate(graph, before, |_| true, &mut state, &mut files, &host).await?;
+            let versions = Versions::default();
+            restore::renew(graph, before, &versions, &mut state, &mut files, &host).await?;
         }
         let pipeline: Arc<str> = self.spec.name.as_str().into();
         let ranges = plan.ranges.iter();

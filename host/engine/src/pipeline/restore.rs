@@ -13,8 +13,8 @@ use crate::batch::watermark::WatermarkState;
 use crate::broker::{Committed, TopicPartition};
 use crate::causes::causes_of;
 use crate::checkpoint::{
-    Manifest, Observed, Pointer, Restore, RestoreError, Seen, StateFile, check_positions,
-    decide_restore, read_state,
+    Checkpoint, Manifest, Observed, Pointer, Restore, RestoreError, Seen, StateFile,
+    check_positions, decide_restore, read_state,
 };
 use crate::graph::{Graph, Reducer, Spread};
 use crate::spec::Start;
@@ -35,12 +35,12 @@ pub struct Restored {
     /// By reducer and task, oldest first.
     pub state_files: Vec<Vec<Vec<StateFile>>>,
     /// The last commit; `None` for a fresh start.
-    pub last: Option<(Pointer, Manifest)>,
+    pub last: Option<Checkpoint>,
     /// A fresh start that begins at the end of a topic: the position has to be committed before
     /// anything else, or a crash would move it.
     pub must_commit_positions: bool,
     /// Checkpoints that are kept for a rollback.
-    pub kept: Vec<(Pointer, Manifest)>,
+    pub kept: Vec<Checkpoint>,
 }
 
 /// Reads what `group` committed and the checkpoint behind it, and fixes how `graph` spreads its state.
@@ -74,14 +74,11 @@ pub async fn restore(
         Restore::From(pointer) => {
             let manifest = host.store.load(&pointer).await?;
             check_positions(&manifest, &observed.committed).map_err(refused)?;
-            let goes_back = |name: &str| {
-                versions.restores.get(name).is_some_and(|to| to.batch == Some(manifest.batch + 1))
-            };
-            check_fits(graph, tasks_wanted, &manifest, goes_back)?;
-            Some((pointer, manifest))
+            check_fits(graph, tasks_wanted, &manifest, versions)?;
+            Some((pointer, Arc::new(manifest)))
         }
     };
-    let manifest = last.as_ref().map(|(_, manifest)| manifest);
+    let manifest = last.as_ref().map(|(_, manifest)| &**manifest);
     let watermarks = manifest.map_or_else(BTreeMap::new, watermarks_of);
     let spread = manifest.map_or(graph.spread_default, |manifest| Spread {
         tasks: manifest.tasks,
@@ -92,17 +89,7 @@ pub async fn restore(
     let (positions, must_commit_positions) = positions(graph, &committed, host).await?;
     let (mut state, mut state_files) = load_state(graph, manifest, host).await?;
     if let Some(manifest) = manifest {
-        let goes_back = |name: &str| {
-            versions.restores.get(name).filter(|to| to.batch == Some(manifest.batch + 1))
-        };
-        for (index, reducer) in graph.reducers.iter().enumerate() {
-            if let Some(to) = goes_back(&reducer.name) {
-                let earlier = load_earlier(graph, index, &to.checkpoint, host).await?;
-                (state[index], state_files[index]) = (earlier.state, earlier.files);
-            }
-        }
-        let stays = |name: &str| goes_back(name).is_none();
-        migrate(graph, manifest, stays, &mut state, &mut state_files, host).await?;
+        renew(graph, manifest, versions, &mut state, &mut state_files, host).await?;
     }
     let kept = load_kept(&versions.kept, host).await;
     Ok(Restored { positions, watermarks, state, state_files, last, must_commit_positions, kept })
@@ -123,12 +110,12 @@ fn counts(graph: &Graph, committed: &[Committed], position: &Committed) -> bool 
     }
 }
 
-/// Rewrites the state of every operator whose plugin keeps it in another form by now. Its files are
-/// the next manifest's.
-pub(super) async fn migrate(
+/// The state that every operator really begins with: an earlier one where it goes back to that, and a rewritten
+/// one where its plugin keeps it in another form by now. Their files are the next manifest's.
+pub(super) async fn renew(
     graph: &Arc<Graph>,
     manifest: &Manifest,
-    of: impl Fn(&str) -> bool,
+    versions: &Versions,
     state: &mut [Vec<TaskState>],
     state_files: &mut [Vec<Vec<StateFile>>],
     host: &Surroundings,
@@ -142,12 +129,18 @@ pub(super) async fn migrate(
         store: &host.store,
     };
     for (index, reducer) in graph.reducers.iter().enumerate() {
-        let written = manifest.state_versions.get(&reducer.name).filter(|_| of(&reducer.name));
-        if let Some(version) = written.filter(|version| **version != reducer.state_version) {
-            let old = std::mem::take(&mut state[index]);
-            let Migrated { state: new, files, .. } = migration.run(index, *version, old).await.1?;
-            (state[index], state_files[index]) = (new, files);
-        }
+        let written = manifest.state_versions.get(&reducer.name).copied();
+        let renewed = match versions.restored(&reducer.name, migration.batch) {
+            Some(to) => load_earlier(graph, index, &to.checkpoint, host).await?,
+            None => match written.filter(|written| *written != reducer.state_version) {
+                None => continue,
+                Some(from) => {
+                    let old = std::mem::take(&mut state[index]);
+                    migration.run(index, from, old).await.1?
+                }
+            },
+        };
+        (state[index], state_files[index]) = (renewed.state, renewed.files);
     }
     Ok(())
 }
@@ -177,12 +170,12 @@ pub(super) async fn load_earlier(
 }
 
 /// One that cannot be read is no reason not to start: only a rollback would need it.
-async fn load_kept(kept: &[String], host: &Surroundings) -> Vec<(Pointer, Manifest)> {
+async fn load_kept(kept: &[String], host: &Surroundings) -> Vec<Checkpoint> {
     let mut loaded = Vec::new();
     for text in kept {
         let Ok(pointer) = text.parse::<Pointer>() else { continue };
         match host.store.load(&pointer).await {
-            Ok(manifest) => loaded.push((pointer, manifest)),
+            Ok(manifest) => loaded.push((pointer, Arc::new(manifest))),
             Err(error) => {
                 tracing::warn!(%error, "a checkpoint that was kept for a rollback cannot be read");
             }
@@ -196,7 +189,7 @@ fn check_fits(
     graph: &Graph,
     tasks_wanted: Option<u32>,
     manifest: &Manifest,
-    goes_back: impl Fn(&str) -> bool,
+    versions: &Versions,
 ) -> Result<(), BatchError> {
     let refuse = |reason, hint: &str| Err(BatchError::Restore { reason, hint: hint.to_owned() });
     if let Some(wanted) = tasks_wanted.filter(|wanted| *wanted != manifest.tasks) {
@@ -211,7 +204,7 @@ fn check_fits(
             Some(reducer)
                 if reducer.state_version != *version
                     && !reducer.operator.plugin().migrates()
-                    && !goes_back(operator) =>
+                    && versions.restored(operator, manifest.batch + 1).is_none() =>
             {
                 return refuse(
                     format!(

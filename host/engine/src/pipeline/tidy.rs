@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use tokio::task::JoinHandle;
 
 use crate::batch::finish::Finisher;
-use crate::checkpoint::{Keep, Manifest, Pointer, StateFile, decide_compaction};
+use crate::checkpoint::{Checkpoint, Keep, StateFile, decide_compaction};
 
 /// Garbage is collected after this many commits.
 const COMMITS_PER_COLLECTION: u64 = 16;
@@ -19,10 +19,10 @@ pub struct Tidy {
     collecting: Option<JoinHandle<()>>,
     commits: u64,
     /// The last commits, oldest first.
-    kept: VecDeque<(Pointer, Manifest)>,
+    kept: VecDeque<Checkpoint>,
     kept_max: usize,
     /// Checkpoints that a person may go back to.
-    upgrades: Vec<(Pointer, Manifest)>,
+    upgrades: Vec<Checkpoint>,
 }
 
 struct Compacted {
@@ -35,7 +35,7 @@ struct Compacted {
 
 impl Tidy {
     /// Keeps the last `kept_max` checkpoints, and those from before `upgrades`.
-    pub fn new(kept_max: usize, upgrades: Vec<(Pointer, Manifest)>) -> Self {
+    pub fn new(kept_max: usize, upgrades: Vec<Checkpoint>) -> Self {
         Self {
             compacting: None,
             collecting: None,
@@ -47,7 +47,7 @@ impl Tidy {
     }
 
     /// Keeps the checkpoint from before an upgrade, and of those from before others the ones in `kept`.
-    pub fn keep(&mut self, kept: &[String], checkpoint: Option<(Pointer, Manifest)>) {
+    pub fn keep(&mut self, kept: &[String], checkpoint: Option<Checkpoint>) {
         self.upgrades.retain(|(pointer, _)| kept.contains(&pointer.to_string()));
         self.upgrades.extend(checkpoint);
     }
@@ -119,8 +119,8 @@ fn begin_compaction(finisher: &Finisher) -> Option<JoinHandle<Vec<Compacted>>> {
 
 fn begin_collection(
     finisher: &Finisher,
-    kept: Vec<(Pointer, Manifest)>,
-    upgrades: Vec<(Pointer, Manifest)>,
+    kept: Vec<Checkpoint>,
+    upgrades: Vec<Checkpoint>,
 ) -> Option<JoinHandle<()>> {
     let committed = kept.last()?.0.batch;
     let files: Vec<StateFile> = finisher.state_files.iter().flatten().flatten().cloned().collect();

@@ -93,7 +93,10 @@ impl Migration<'_> {
             match state.snapshot() {
                 None => Ok(Vec::new()),
                 Some(bytes) => {
-                    let file = self.store.write_snapshot(name, task, self.batch, bytes).await?;
+                    let file = self
+                        .store
+                        .write_snapshot(name, task, self.batch, self.batch, bytes)
+                        .await?;
                     Ok(vec![file])
                 }
             }

@@ -68,6 +68,12 @@ impl Versions {
         self
     }
 
+    /// The earlier state that an operator begins `batch` with, instead of the one after the batch before.
+    #[must_use]
+    pub fn restored(&self, operator: &str, batch: u64) -> Option<&Restore> {
+        self.restores.get(operator).filter(|restore| restore.batch == Some(batch))
+    }
+
     /// Every digest that is named.
     pub fn digests(&self) -> impl Iterator<Item = &str> {
         let tried = self.canaries.values().map(|canary| &canary.pin);

@@ -145,7 +145,8 @@ impl World {
     pub async fn run_reported(&self, file: &str, workers: usize) -> Arc<Report> {
         let spec = Arc::new(PipelineSpec::parse(file).unwrap_or_else(|error| panic!("{error}")));
         let plugins: Arc<dyn PluginSource> = Arc::new(ReadyPlugins);
-        let graph = match compile(&spec, &Versions::default(), &plugins, &*self.broker).await {
+        let graph = match compile(&spec, &Versions::default(), None, &plugins, &*self.broker).await
+        {
             Ok(graph) => graph,
             Err(error) if self.machine.disk.is_off() => {
                 let report = Report::new(spec.name.as_str());

@@ -31,6 +31,8 @@ pub(super) struct State {
     pub nodes: BTreeMap<NodeId, Node>,
     /// Every change of a name, in order.
     pub names: Vec<NameChange>,
+    /// Places in `names` of those that were not synced.
+    unsynced: Vec<usize>,
     locks: HashSet<PathBuf>,
     operations: u64,
     fault: Option<(u64, Fault)>,
@@ -112,7 +114,8 @@ impl SimulatedDisk {
         disk
     }
 
-    /// `next_node` is a number that no node ever had: `names` tells of nodes that are gone.
+    /// All of `names` are synced. `next_node` is a number that no node ever had: `names` tells of nodes that
+    /// are gone.
     pub(super) fn from_nodes(
         nodes: BTreeMap<NodeId, Node>,
         names: Vec<NameChange>,
@@ -243,6 +246,7 @@ impl State {
 
     fn change_names(&mut self, change: NameChange) {
         change.apply(&mut self.nodes);
+        self.unsynced.push(self.names.len());
         self.names.push(change);
     }
 
@@ -265,10 +269,9 @@ impl State {
     /// Writes as much as there is room for.
     fn write(&mut self, id: NodeId, position: u64, bytes: &[u8]) -> io::Result<()> {
         let position = usize::try_from(position).map_err(io::Error::other)?;
-        let used = self.bytes();
         let length = self.file(id)?.live.len();
         let grows = (position + bytes.len()).saturating_sub(length) as u64;
-        let room = self.bytes_max.map_or(u64::MAX, |max| max.saturating_sub(used));
+        let room = self.bytes_max.map_or(u64::MAX, |max| max.saturating_sub(self.bytes()));
         let missing = usize::try_from(grows.saturating_sub(room)).map_err(io::Error::other)?;
         let fits = bytes.len().saturating_sub(missing);
         let written = bytes[..fits].to_vec();
@@ -361,11 +364,14 @@ impl Disk for SimulatedDisk {
         self.act(|state| {
             let synced = state.find(dir)?;
             state.names_in(synced, dir)?;
-            for change in &mut state.names {
+            let State { names, unsynced, .. } = state;
+            unsynced.retain(|&place| {
+                let change = &mut names[place];
                 let removed = change.removed.as_ref().is_some_and(|(it, _)| *it == synced);
                 let added = change.added.as_ref().is_some_and(|(it, ..)| *it == synced);
-                change.is_synced |= removed || added;
-            }
+                change.is_synced = removed || added;
+                !change.is_synced
+            });
             Ok(())
         })
     }

@@ -4,6 +4,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::NAME_SUFFIX;
 use crate::clock;
 use crate::description::{self, DescriptionError};
 use crate::digest::Digest;
@@ -101,6 +102,15 @@ impl RegistryEntry {
             component_bytes: plugin.component_bytes() as u64,
             pushed_ms: clock::unix_ms(),
         }
+    }
+
+    pub(super) fn is_called_like(&self, other: &Self) -> bool {
+        (&self.name, &self.version) == (&other.name, &other.version)
+    }
+
+    pub(super) fn file_name(&self) -> String {
+        // Both were checked when the plugin was loaded: neither has a `/` nor starts with a dot.
+        format!("{}@{}{NAME_SUFFIX}", self.name, self.version)
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {

@@ -8,8 +8,9 @@ use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use futures::StreamExt;
+use serde::de::DeserializeOwned;
 
-use super::ApiError;
+use super::{ApiError, DOCUMENT_BYTES_MAX};
 
 /// A sender that says nothing for so long is given up.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -51,6 +52,21 @@ pub async fn read_all(
         bytes.extend_from_slice(&piece);
     }
     Ok(bytes)
+}
+
+/// Reads a JSON document; `what` it is to be is for the message.
+pub async fn read_json<T: DeserializeOwned>(
+    body: Body,
+    headers: &HeaderMap,
+    what: &str,
+) -> Result<T, ApiError> {
+    parse_json(&read_all(body, headers, DOCUMENT_BYTES_MAX).await?, what)
+}
+
+/// The same of bytes that were read before.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| ApiError::bad_request(format!("the body is no {what}: {error}")))
 }
 
 /// Reads on for a while without keeping anything. A sender that is refused while it sends often does not see

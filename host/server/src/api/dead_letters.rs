@@ -17,9 +17,9 @@ use tidemill_engine::dead_letters::{
 use tidemill_engine::spec::PipelineSpec;
 use tokio::sync::mpsc;
 
-use super::body::read_all;
+use super::body::read_json;
 use super::wire::{self, DeadLetter, DeadLetterPage, LetterHeader, RetriedLetters, RetryRequest};
-use super::{ApiError, DOCUMENT_BYTES_MAX, Name, Params, Ready};
+use super::{ApiError, Name, Params, Ready};
 use crate::host::Host;
 
 /// Letters on a page where nothing else is asked for, and at most.
@@ -125,9 +125,7 @@ pub async fn retry(
     body: Body,
 ) -> Result<Json<RetriedLetters>, ApiError> {
     let spec = spec_of(&host, &pipeline)?;
-    let body = read_all(body, &headers, DOCUMENT_BYTES_MAX).await?;
-    let request: RetryRequest = serde_json::from_slice(&body)
-        .map_err(|error| ApiError::bad_request(format!("the body is no request: {error}")))?;
+    let request: RetryRequest = read_json(body, &headers, "request").await?;
     let selection = selection(request, &spec)?;
     // A client that goes away drops its request, but must not leave a retry half done.
     let (broker, retried) = (host.broker(), Arc::clone(&spec));

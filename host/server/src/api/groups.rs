@@ -9,12 +9,12 @@ use tidemill_kafka::coordinator::{
 use tidemill_kafka::group::{MemberDescription, subscription};
 use tidemill_log::{PartitionId, TopicPartition};
 
-use super::body::read_all;
+use super::body::read_json;
 use super::wire::{
     AssignedPartitions, GroupDescription, GroupList, GroupMember, GroupMove, GroupPartition,
     GroupReset, GroupSummary, NewPosition, ResetPlan, TopicSelection,
 };
-use super::{ApiError, DOCUMENT_BYTES_MAX, Name, Ready};
+use super::{ApiError, Name, Ready};
 use crate::host::Host;
 
 pub async fn list(Ready(host): Ready) -> Json<GroupList> {
@@ -49,9 +49,7 @@ pub async fn reset(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<ResetPlan>, ApiError> {
-    let body = read_all(body, &headers, DOCUMENT_BYTES_MAX).await?;
-    let reset: GroupReset = serde_json::from_slice(&body)
-        .map_err(|error| ApiError::bad_request(format!("the body is no reset: {error}")))?;
+    let reset: GroupReset = read_json(body, &headers, "reset").await?;
     let partitions = match reset.topics {
         None => None,
         Some(topics) => Some(selected(&host, topics)?),

@@ -13,7 +13,7 @@ use super::{ApiError, Name, Params, Ready};
 use crate::host::plugins::PluginError;
 
 pub async fn list(Ready(host): Ready) -> Result<Json<PluginList>, ApiError> {
-    let plugins = host.plugins().map_err(|error| plugin_error(&error))?;
+    let plugins = host.plugins().await.map_err(|error| plugin_error(&error))?;
     Ok(Json(PluginList { plugins }))
 }
 
@@ -65,6 +65,7 @@ pub(super) fn plugin_error(error: &PluginError) -> ApiError {
         PluginError::InUse { .. } => StatusCode::CONFLICT,
         PluginError::Registry(RegistryError::NotFound { .. }) => StatusCode::NOT_FOUND,
         PluginError::Registry(RegistryError::Taken { .. }) => StatusCode::CONFLICT,
+        PluginError::Registry(RegistryError::Store { .. }) => StatusCode::BAD_GATEWAY,
         PluginError::Registry(_)
         | PluginError::Ended(_)
         | PluginError::Files(_)

@@ -9,12 +9,12 @@ use tidemill_log::{
     TopicDescription as Described, TopicError, TopicName, TopicPartition,
 };
 
-use super::body::read_all;
+use super::body::read_json;
 use super::wire::{
     DeletedRecords, NewTopic, PartitionDescription, PartitionStart, TopicChange, TopicDescription,
     TopicList, TopicSetting, TopicSummary,
 };
-use super::{ApiError, DOCUMENT_BYTES_MAX, Name, Params, Ready};
+use super::{ApiError, Name, Params, Ready};
 
 pub async fn list(Ready(host): Ready) -> Json<TopicList> {
     let log = host.log();
@@ -27,9 +27,7 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<TopicDescription>), ApiError> {
-    let body = read_all(body, &headers, DOCUMENT_BYTES_MAX).await?;
-    let new: NewTopic = serde_json::from_slice(&body)
-        .map_err(|error| ApiError::bad_request(format!("the body is no topic: {error}")))?;
+    let new: NewTopic = read_json(body, &headers, "topic").await?;
     let name = valid_name(&new.name)?;
     let config = config_of(&new)?;
     let log = host.log();
@@ -61,9 +59,7 @@ pub async fn change(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<TopicDescription>, ApiError> {
-    let body = read_all(body, &headers, DOCUMENT_BYTES_MAX).await?;
-    let change: TopicChange = serde_json::from_slice(&body)
-        .map_err(|error| ApiError::bad_request(format!("the body is no change: {error}")))?;
+    let change: TopicChange = read_json(body, &headers, "change").await?;
     let (name, _) = host.writable_topic(&topic)?;
     let named = |(name, value): (String, Option<String>)| Ok((Setting::of_name(&name)?, value));
     let settings = change.configs.into_iter().map(named).collect::<Result<Vec<_>, _>>();

@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use serde::de::DeserializeOwned;
 use tidemill_engine::pipeline::Replayed;
 
-use super::body::read_all;
+use super::body::{parse_json, read_all};
 use super::pipelines::to_its_end;
 use super::wire::{ReplayRequest, RollbackRequest, UpgradeRequest, Upgraded};
 use super::{ApiError, DOCUMENT_BYTES_MAX, Name, Ready};
@@ -69,6 +69,5 @@ pub async fn replay(
 async fn document<T: DeserializeOwned>(body: Body, headers: &HeaderMap) -> Result<T, ApiError> {
     let body = read_all(body, headers, DOCUMENT_BYTES_MAX).await?;
     let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
-    serde_json::from_slice(text)
-        .map_err(|error| ApiError::bad_request(format!("the body is no request: {error}")))
+    parse_json(text, "request")
 }

@@ -11,9 +11,9 @@ use tidemill_log::{BatchBuilder, Log, PartitionId, TopicName, TopicPartition};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use super::BenchError;
 use super::corpus::Corpus;
-use super::scratch::Scratch;
+use super::scratch::{Scratch, upper_case};
+use super::{BenchError, percentile};
 use crate::api::wire::UpgradeRequest;
 use crate::clock;
 
@@ -75,30 +75,12 @@ impl Figures {
     }
 }
 
-const PIPELINE: &str = r#"name = "swap"
-batch_interval = "50ms"
-
-[[source]]
-name = "in"
-topic = "in"
-
-[[operator]]
-name = "upper"
-plugin = "upper-case"
-input = "in"
-
-[[sink]]
-name = "out"
-input = "upper"
-topic = "out"
-"#;
-
 pub async fn run(args: &HotSwapArgs) -> Result<Figures, BenchError> {
     let swaps = if args.smoke { args.swaps.min(2) } else { args.swaps };
     let scratch = Scratch::open(2).await?;
     let input = scratch.create_topic("in", 2).await?;
     scratch.create_topic("out", 2).await?;
-    scratch.apply(PIPELINE).await?;
+    scratch.apply(&upper_case("swap", "50ms")).await?;
     let stop = CancellationToken::new();
     let load = tokio::spawn(load(scratch.host.log(), input, stop.clone()));
     let times = tokio::spawn(batch_times(&scratch, stop.clone())?);
@@ -189,10 +171,8 @@ fn figures(swaps: u32, times: &[(u64, f64)], boundaries: &[u64], mut took: Vec<f
     };
     let (near, far) = (sorted(near), sorted(far));
     took.sort_by(f64::total_cmp);
-    let at = |times: &[f64], percent: usize| {
-        let rank = (times.len() * percent).div_ceil(100).saturating_sub(1);
-        times.get(rank).copied().unwrap_or_default()
-    };
+    let at =
+        |times: &[f64], percent: usize| percentile(times, percent).copied().unwrap_or_default();
     Figures {
         swaps,
         batches: far.len(),

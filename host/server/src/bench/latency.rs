@@ -7,8 +7,8 @@ use serde::Serialize;
 use tidemill_engine::broker::{Broker, TopicPartition as BrokerPartition};
 use tidemill_log::{BatchBuilder, PartitionId, TopicPartition};
 
-use super::BenchError;
-use super::scratch::Scratch;
+use super::scratch::{Scratch, upper_case};
+use super::{BenchError, percentile};
 use crate::clock;
 
 const PAUSE: Duration = Duration::from_millis(17);
@@ -49,30 +49,12 @@ impl Figures {
     }
 }
 
-const PIPELINE: &str = r#"name = "upper"
-batch_interval = "5ms"
-
-[[source]]
-name = "in"
-topic = "in"
-
-[[operator]]
-name = "upper"
-plugin = "upper-case"
-input = "in"
-
-[[sink]]
-name = "out"
-input = "upper"
-topic = "out"
-"#;
-
 pub async fn run(args: &LatencyArgs) -> Result<Figures, BenchError> {
     let records = if args.smoke { args.records.min(20) } else { args.records };
     let scratch = Scratch::open(2).await?;
     let input = TopicPartition::new(scratch.create_topic("in", 1).await?, PartitionId::new(0));
     scratch.create_topic("out", 1).await?;
-    scratch.apply(PIPELINE).await?;
+    scratch.apply(&upper_case("upper", "5ms")).await?;
     let broker = scratch.host.broker();
     let output = BrokerPartition { topic: "out".into(), partition: 0 };
     let (mut latencies, mut appends) = (Vec::new(), Vec::new());
@@ -109,8 +91,7 @@ fn figures(records: u32, mut latencies: Vec<Duration>, mut appends: Vec<Duration
     latencies.sort();
     appends.sort();
     let at = |times: &[Duration], percent: usize| {
-        let rank = (times.len() * percent).div_ceil(100).saturating_sub(1);
-        times.get(rank).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
+        percentile(times, percent).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
     };
     let (p50_ms, append_p50_ms) = (at(&latencies, 50), at(&appends, 50));
     Figures {

@@ -110,6 +110,11 @@ impl BenchError {
     }
 }
 
+/// The value below which `percent` of a sorted list lie, by nearest rank.
+fn percentile<T>(sorted: &[T], percent: usize) -> Option<&T> {
+    sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1))
+}
+
 /// Runs one benchmark on a runtime like a host's.
 pub fn run(args: BenchArgs, output: Output) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -17,6 +17,29 @@ use crate::host::Host;
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// A pipeline that folds the values of the topic `in` to upper case, into the topic `out`.
+pub fn upper_case(name: &str, batch_interval: &str) -> String {
+    format!(
+        r#"name = "{name}"
+batch_interval = "{batch_interval}"
+
+[[source]]
+name = "in"
+topic = "in"
+
+[[operator]]
+name = "upper"
+plugin = "upper-case"
+input = "in"
+
+[[sink]]
+name = "out"
+input = "upper"
+topic = "out"
+"#
+    )
+}
+
 pub struct Scratch {
     pub host: Arc<Host>,
     folder: TempDir,
@@ -36,6 +59,7 @@ impl Scratch {
                 auto_create: None,
                 limits: tidemill_kafka::Limits::default(),
             },
+            registry: None,
             workers,
             record_bytes_max: 1 << 20,
             plugin_bytes_max: 64 << 20,

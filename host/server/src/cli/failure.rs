@@ -137,6 +137,12 @@ impl Failure {
     }
 }
 
+/// An error and its causes on one line.
+pub fn chain(error: &dyn Error) -> String {
+    let all = std::iter::once(error.to_string()).chain(causes(error));
+    all.collect::<Vec<_>>().join(": ")
+}
+
 /// The chain below an error, without a cause that only repeats what stands above it.
 pub fn causes(error: &dyn Error) -> Vec<String> {
     let mut last = error.to_string();

@@ -25,7 +25,7 @@ mod watch;
 use clap::{Args, Parser, Subcommand};
 
 pub use failure::Failure;
-pub use failure::causes;
+pub use failure::{causes, chain};
 pub use output::{Output, progress_bar, table, write_line};
 pub use parameter::parameter;
 pub use pipeline::Status;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidemill_plugin::{SettingValue, Settings};
 
+use super::parameter::parameter;
 use super::{Failure, Output, table};
 use crate::api::wire::{
     CanaryLength, OnDifference, ReplayRequest, RollbackRequest, StateChoice, UpgradeRequest,
@@ -100,20 +101,6 @@ pub async fn replay(client: &Client, args: ReplayArgs, output: Output) -> Result
 fn path(client: &Client, pipeline: &str, operator: &str, action: &str) -> String {
     let operators = format!("{}/operators", client.pipeline_path(pipeline));
     format!("{}/{action}", client.below(&operators, operator))
-}
-
-/// `name=value`; the value as TOML has it, and anything else is text.
-fn parameter(text: &str) -> Result<(String, SettingValue), String> {
-    let (name, value) = text.split_once('=').ok_or("it is written `name=value`")?;
-    let parsed = format!("v={value}").parse::<toml::Table>();
-    let value = match parsed.ok().and_then(|mut table| table.remove("v")) {
-        Some(toml::Value::Boolean(flag)) => SettingValue::Boolean(flag),
-        Some(toml::Value::Integer(number)) => SettingValue::Integer(number),
-        Some(toml::Value::Float(number)) => SettingValue::Number(number),
-        Some(toml::Value::String(text)) => SettingValue::Text(text),
-        _ => SettingValue::Text(value.to_owned()),
-    };
-    Ok((name.to_owned(), value))
 }
 
 /// `100-batches`, or a duration.
@@ -221,21 +208,6 @@ pub fn canaries_text(canaries: &[Value]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parameters_are_read_as_a_pipeline_file_has_them() {
-        for (text, expected) in [
-            ("n=5", SettingValue::Integer(5)),
-            ("n=0.5", SettingValue::Number(0.5)),
-            ("n=true", SettingValue::Boolean(true)),
-            ("n=\"5\"", SettingValue::Text("5".to_owned())),
-            ("n=a b=c", SettingValue::Text("a b=c".to_owned())),
-            ("n=", SettingValue::Text(String::new())),
-        ] {
-            assert_eq!(parameter(text), Ok(("n".to_owned(), expected)), "{text}");
-        }
-        assert!(parameter("n").is_err());
-    }
 
     #[test]
     fn trials_last_for_a_time_or_for_batches() {

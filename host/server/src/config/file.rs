@@ -20,6 +20,15 @@ pub struct FileConfig {
     pub log_level: Option<String>,
     #[serde(default)]
     pub groups: FileGroups,
+    #[serde(default)]
+    pub registry: FileRegistry,
+}
+
+/// What it may say about plugins.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRegistry {
+    pub location: Option<String>,
 }
 
 /// What it may say about Kafka clients.

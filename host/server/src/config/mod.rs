@@ -40,6 +40,7 @@ pub struct Overrides {
     pub data: Option<PathBuf>,
     pub http: Option<String>,
     pub kafka: Option<Vec<String>>,
+    pub registry: Option<String>,
     pub workers: Option<usize>,
     pub log_format: Option<LogFormat>,
     pub log_level: Option<String>,
@@ -53,6 +54,8 @@ pub struct Config {
     pub http: SocketAddr,
     /// Where Kafka clients are listened to, and how much they may ask.
     pub kafka: tidemill_kafka::Config,
+    /// Where plugins are pushed to, for other hosts too: a URL. `None`: the data folder.
+    pub registry: Option<String>,
     /// Threads that run batches.
     pub workers: usize,
     /// A longer record is refused.
@@ -93,7 +96,7 @@ impl ConfigError {
         match self {
             ConfigError::Read { .. } => "--config and TIDEMILL_CONFIG name the file; it may be left out".to_owned(),
             ConfigError::File { .. } => {
-                "keys are: data, http, kafka, workers, record_bytes_max, plugin_bytes_max, log_format, log_level, [groups]".to_owned()
+                "keys are: data, http, kafka, workers, record_bytes_max, plugin_bytes_max, log_format, log_level, [groups], [kafka], [registry]".to_owned()
             }
             ConfigError::NoData => "--data DIR, TIDEMILL_DATA, or `data` in the configuration file".to_owned(),
             ConfigError::Address { .. } => format!("an IP address and a port, such as {HTTP_DEFAULT}; port 0 takes a free one"),
@@ -119,6 +122,7 @@ impl Config {
             data: overrides.data.or(file.data).ok_or(ConfigError::NoData)?,
             http: http.parse().map_err(|_| ConfigError::Address { value: http })?,
             kafka: kafka::resolve(overrides.kafka, file.kafka.unwrap_or_default())?,
+            registry: overrides.registry.or(file.registry.location),
             workers: in_range("workers", workers as u64, 1, WORKERS_MAX as u64)?,
             record_bytes_max: in_range(
                 "record_bytes_max",

@@ -77,8 +77,7 @@ impl Host {
             component_bytes_max: config.plugin_bytes_max,
             ..RuntimeConfig::default()
         })?;
-        let registry = Arc::new(Registry::open(&layout.plugins)?);
-        plugins::push_ready(&runtime, &registry)?;
+        let registry = Arc::new(plugins::open_registry(&runtime, &layout, &config)?);
         let broker: Arc<dyn Broker> = Arc::new(Embedded::new(Arc::clone(&log), Blocking::Threads));
         let engine = Engine::start(
             EngineConfig {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use tidemill_engine::checkpoint::CheckpointError;
 use tidemill_log::OpenError as LogOpenError;
 use tidemill_plugin::{LoadError, RegistryError, RuntimeError};
 
@@ -19,6 +20,8 @@ pub enum OpenError {
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error("share plugins")]
+    SharedRegistry(#[from] CheckpointError),
     #[error("load the ready plugin `{name}`")]
     Ready { name: &'static str, source: LoadError },
     #[error(transparent)]
@@ -34,6 +37,7 @@ impl OpenError {
             OpenError::Log(error) => Some(error.hint().to_owned()),
             OpenError::Runtime(error) => error.hint(),
             OpenError::Registry(error) => error.hint(),
+            OpenError::SharedRegistry(error) => error.hint(),
             OpenError::Ready { source, .. } => source.hint(),
             OpenError::Pipelines(error) => error.hint(),
         }

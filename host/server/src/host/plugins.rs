@@ -3,16 +3,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tidemill_engine::checkpoint::{Opened, open_location};
 use tidemill_engine::graph::{PluginSource, PluginSourceError};
 use tidemill_engine::pipeline::ReplayError;
 use tidemill_plugin::{
-    DescriptionError, Grants, LoadError, ParameterKind, Plugin, PluginName, Registry,
+    DescriptionError, Digest, Grants, LoadError, ParameterKind, Plugin, PluginName, Registry,
     RegistryEntry, RegistryError, Runtime, RuntimeConfig, RuntimeError, SettingValue,
+    SharedRegistry,
 };
 
 use super::pipeline_files::PipelineFileError;
-use super::{Host, OpenError};
+use super::{Host, Layout, OpenError};
 use crate::api::wire::{ParameterDescription, PluginDescription, PluginRemoved, PluginSummary};
+use crate::cli::chain;
+use crate::config::Config;
 
 /// Why a component could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -39,11 +43,29 @@ pub fn inspect(component: &[u8]) -> Result<PluginDescription, InspectError> {
     Ok(description(&plugin))
 }
 
+/// Opens the registry, in the data folder and where else the configuration says. The ready plugins are in the
+/// folder: each host has its own.
+pub fn open_registry(
+    runtime: &Arc<Runtime>,
+    layout: &Layout,
+    config: &Config,
+) -> Result<Registry, OpenError> {
+    let registry = Registry::open(&layout.plugins)?;
+    push_ready(runtime, &registry)?;
+    Ok(match &config.registry {
+        None => registry,
+        Some(location) => {
+            let Opened { store, prefix, location } = open_location(location)?;
+            registry.sharing(SharedRegistry::new(store, prefix, location))
+        }
+    })
+}
+
 /// Loads every ready plugin, so that its code is compiled once and a pipeline starts at once, and makes it known.
 ///
 /// Where the folder has other bytes under the same name and version, from another build of this binary, those
 /// stay: pipelines rely on what a version is.
-pub fn push_ready(runtime: &Arc<Runtime>, registry: &Registry) -> Result<(), OpenError> {
+fn push_ready(runtime: &Arc<Runtime>, registry: &Registry) -> Result<(), OpenError> {
     for ready in tidemill_plugins::ready() {
         let plugin = runtime
             .load(ready.component, &Grants::none())
@@ -173,19 +195,25 @@ impl RegistrySource {
 
 impl PluginSource for RegistrySource {
     fn load(&self, reference: &str, grants: &Grants) -> Result<Arc<Plugin>, PluginSourceError> {
-        self.find(reference, grants).map_err(|error| {
-            let causes = crate::cli::causes(&error);
-            let message =
-                std::iter::once(error.to_string()).chain(causes).collect::<Vec<_>>().join(": ");
-            PluginSourceError { message, hint: error.hint() }
-        })
+        self.find(reference, grants)
+            .map_err(|error| PluginSourceError { message: chain(&error), hint: error.hint() })
     }
 }
 
 impl Host {
     /// All plugins, by name, the newest version of each first.
-    pub fn plugins(&self) -> Result<Vec<PluginSummary>, PluginError> {
-        Ok(self.registry.list()?.into_iter().map(entry_summary).collect())
+    pub async fn plugins(&self) -> Result<Vec<PluginSummary>, PluginError> {
+        let entries = self.in_registry(|registry| Ok(registry.list()?)).await?;
+        Ok(entries.into_iter().map(entry_summary).collect())
+    }
+
+    /// Asks the registry, which may be far away.
+    pub(super) async fn in_registry<R: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Registry) -> Result<R, PluginError> + Send + 'static,
+    ) -> Result<R, PluginError> {
+        let registry = Arc::clone(&self.registry);
+        tokio::task::spawn_blocking(move || ask(&registry)).await?
     }
 
     /// Checks a component as a pipeline would, with every capability granted, and keeps it, under its own name
@@ -196,24 +224,24 @@ impl Host {
         name: Option<String>,
         version: Option<String>,
     ) -> Result<PluginSummary, PluginError> {
-        let (runtime, registry) = (Arc::clone(&self.runtime), Arc::clone(&self.registry));
-        // Compiling takes seconds for large components.
-        let pushed = tokio::task::spawn_blocking(move || {
+        let runtime = Arc::clone(&self.runtime);
+        let pushed = self.in_registry(move |registry| {
+            // Takes seconds for large components.
             let plugin = runtime.load(&component, &Grants::all())?;
             let called = PluginName::of(&plugin).with(name.as_deref(), version.as_deref())?;
-            let entry = registry.push_as(&component, &plugin, &called)?;
-            Ok::<_, PluginError>(entry_summary(entry))
+            Ok(registry.push_as(&component, &plugin, &called)?)
         });
-        pushed.await?
+        pushed.await.map(entry_summary)
     }
 
     /// The bytes of a component.
     pub async fn component(&self, reference: String) -> Result<Vec<u8>, PluginError> {
-        let registry = Arc::clone(&self.registry);
-        let read = tokio::task::spawn_blocking(move || {
-            Ok::<_, PluginError>(registry.read(&registry.digest_of(&reference)?)?)
-        });
-        read.await?
+        self.in_registry(move |registry| Ok(registry.read(&registry.digest_of(&reference)?)?)).await
+    }
+
+    /// Which component a reference means now.
+    pub(super) async fn digest_of(&self, reference: String) -> Result<Digest, PluginError> {
+        self.in_registry(move |registry| Ok(registry.digest_of(&reference)?)).await
     }
 
     /// Forgets a name and version, and deletes the components that nothing needs any more. One that a
@@ -222,7 +250,7 @@ impl Host {
     pub async fn remove_plugin(&self, reference: String) -> Result<PluginRemoved, PluginError> {
         // No pipeline may change meanwhile.
         let _one = self.changes.lock().await;
-        let entry = self.registry.resolve(&reference)?;
+        let entry = self.in_registry(move |registry| Ok(registry.resolve(&reference)?)).await?;
         let digest = entry.digest.to_string();
         let mut needed = BTreeSet::new();
         let mut pipelines = Vec::new();
@@ -237,18 +265,17 @@ impl Host {
             let plugin = format!("{}@{}", entry.name, entry.version);
             return Err(PluginError::InUse { plugin, pipelines });
         }
-        let registry = Arc::clone(&self.registry);
-        let removed = tokio::task::spawn_blocking(move || {
+        let removed = self.in_registry(move |registry| {
             let entry = registry.remove(&format!("{}@{}", entry.name, entry.version))?;
             let gone = registry.collect(|digest| needed.contains(&digest.to_string()))?;
-            Ok::<_, PluginError>(PluginRemoved {
+            Ok(PluginRemoved {
                 name: entry.name,
                 version: entry.version.to_string(),
                 digest: entry.digest.to_string(),
                 deleted: gone.iter().map(ToString::to_string).collect(),
             })
         });
-        removed.await?
+        removed.await
     }
 
     /// What a plugin is, and what it can be told.

@@ -13,7 +13,7 @@ use tidemill_engine::upgrade::Versions;
 use super::Host;
 use super::pipeline_files::{PipelineFileError, Saved, Wanted};
 use super::pipelines::PipelineError;
-use crate::cli::causes;
+use crate::cli::chain;
 
 /// Why a saved pipeline did not come back.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +31,7 @@ impl Host {
             match self.restore(&saved).await {
                 Ok(()) => self.watch_batches(&name),
                 Err(error) => {
-                    let chain: Vec<String> =
-                        std::iter::once(error.to_string()).chain(causes(&error)).collect();
-                    let reason = chain.join(": ");
+                    let reason = chain(&error);
                     tracing::error!(pipeline = name, reason, "a saved pipeline cannot start");
                     self.broken.lock().insert(name, reason);
                 }

@@ -15,7 +15,6 @@ use tidemill_plugin::{SettingValue, Settings};
 use super::Host;
 use super::pipeline_files::{Before, Saved, SavedCanary, Until};
 use super::pipelines::PipelineError;
-use super::plugins::PluginError;
 use crate::api::wire::{CanaryLength, OnDifference, StateChoice, UpgradeRequest, Upgraded};
 use crate::clock::unix_ms;
 
@@ -34,9 +33,7 @@ impl Host {
         let (mut saved, current) = self.saved(pipeline, operator)?;
         let UpgradeRequest { plugin, params, canary, on_difference } = request;
         let digest = match plugin {
-            Some(reference) => {
-                self.registry.digest_of(&reference).map_err(PluginError::from)?.to_string()
-            }
+            Some(reference) => self.digest_of(reference).await?.to_string(),
             None => current.plugin.clone(),
         };
         let params = match params {
@@ -114,7 +111,7 @@ impl Host {
         let others = match with {
             None => Default::default(),
             Some(reference) => {
-                let digest = self.registry.digest_of(&reference).map_err(PluginError::from)?;
+                let digest = self.digest_of(reference).await?;
                 [(only_operator(&spec, operator)?, Pin::of(digest.to_string()))].into()
             }
         };
@@ -142,8 +139,7 @@ impl Host {
             params.into_iter().map(|(name, value)| (name, setting(value))).collect::<Settings>()
         };
         let own = current.params.clone().unwrap_or_else(of_file);
-        let all = own.iter().chain(changed.iter());
-        all.map(|(name, value)| (name.to_owned(), value.clone())).collect()
+        own.with_all(&changed)
     }
 
     /// From the next batch on `pin` runs, and nothing is tried any longer.
@@ -185,17 +181,21 @@ impl Host {
             pipeline: pipeline.to_owned(),
             operator: operator.to_owned(),
             batch,
-            plugin: self.called(&runs),
+            plugin: self.called(&runs).await,
             digest: runs,
-            canary: tried.map(|digest| self.called(&digest)),
+            canary: match tried {
+                Some(digest) => Some(self.called(&digest).await),
+                None => None,
+            },
         };
         tracing::info!(pipeline, operator, batch, plugin = upgraded.plugin, canary = ?upgraded.canary, "another version from this batch on");
         Ok(upgraded)
     }
 
     /// `name@version`, or the digest of a plugin whose name was removed.
-    fn called(&self, digest: &str) -> String {
-        let entry = self.registry.resolve(digest);
+    async fn called(&self, digest: &str) -> String {
+        let reference = digest.to_owned();
+        let entry = self.in_registry(move |registry| Ok(registry.resolve(&reference)?)).await;
         entry
             .map_or_else(|_| digest.to_owned(), |entry| format!("{}@{}", entry.name, entry.version))
     }

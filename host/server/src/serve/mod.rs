@@ -32,6 +32,7 @@ const BATCHES_TIMEOUT: Duration = Duration::from_secs(3);
 #[command(after_help = "Examples:\n  tidemill serve --data ./data\n  \
                         tidemill serve --data /srv/tidemill --http 127.0.0.1:9000 --log-format json\n  \
                         tidemill serve --data ./data --kafka 0.0.0.0:9092=broker.example.org:9092\n  \
+                        tidemill serve --data ./data --registry s3://bucket/plugins\n  \
                         TIDEMILL_DATA=/srv/tidemill tidemill serve --config host.toml")]
 pub struct ServeArgs {
     /// Folder for everything durable. It is made if it is not there.
@@ -44,6 +45,10 @@ pub struct ServeArgs {
     /// are told to connect to. Default: 127.0.0.1:9092.
     #[arg(long, env = "TIDEMILL_KAFKA", value_name = "ADDR", value_delimiter = ',')]
     kafka: Option<Vec<String>>,
+    /// Where plugins are pushed to, in common with other hosts: s3://bucket/prefix or file:///folder. Default: the
+    /// data folder.
+    #[arg(long, env = "TIDEMILL_REGISTRY", value_name = "URL")]
+    registry: Option<String>,
     /// Configuration file (TOML). Environment and flags stand above it.
     #[arg(long, env = "TIDEMILL_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -124,6 +129,7 @@ impl ServeArgs {
             data: self.data,
             http: self.http,
             kafka: self.kafka,
+            registry: self.registry,
             workers: self.workers,
             log_format: self.log_format,
             log_level: self.log_level,

@@ -31,15 +31,9 @@ impl Terms {
 
     /// The same with `params` beneath those that were said.
     pub fn with_defaults(&self, params: Option<&Settings>) -> Terms {
-        Terms { params: over(params, &self.params), ..self.clone() }
+        let below = params.cloned().unwrap_or_default();
+        Terms { params: below.with_all(&self.params), ..self.clone() }
     }
-}
-
-/// `above`, and what of `below` it does not say.
-pub fn over(below: Option<&Settings>, above: &Settings) -> Settings {
-    let mut all = below.cloned().unwrap_or_default();
-    above.iter().for_each(|(name, value)| all.insert(name, value.clone()));
-    all
 }
 
 /// A plugin, and what it is tried with.

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use tidemill_plugin::{ConfigureError, LoadError, RuntimeError};
 
-use crate::cli::causes;
 use crate::project::ProjectError;
 
 /// Why a trial could not be held. What a trial finds is no error.
@@ -45,10 +44,4 @@ impl TrialError {
             TrialError::Read { .. } => None,
         }
     }
-}
-
-/// An error and its causes on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let all = std::iter::once(error.to_string()).chain(causes(error));
-    all.collect::<Vec<_>>().join(": ")
 }

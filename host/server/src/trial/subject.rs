@@ -1,8 +1,7 @@
 //! A plugin under trial: records in, records out, whatever its world.
 
 use tidemill_plugin::{
-    BatchFault, CallContext, CallError, Column, ColumnRef, Operator, OutcomeRef, Rejection, Window,
-    World, bit,
+    BatchFault, CallContext, CallError, Column, Operator, OutcomeRef, Rejection, Window, World, bit,
 };
 
 use super::record::{Columns, Record, part};
@@ -138,13 +137,16 @@ impl<'a> Grouped<'a> {
             columns.values.as_ref(),
             &columns.timestamps,
             accumulators.as_ref(),
-            copied,
+            |column| column.into(),
         )?;
         Ok(folded)
     }
 
     pub fn merge(&self, left: &Column, right: &Column) -> Result<Column, RunError> {
-        Ok(self.subject.operator.merge(&CONTEXT, left.as_ref(), right.as_ref(), copied)?)
+        Ok(self
+            .subject
+            .operator
+            .merge(&CONTEXT, left.as_ref(), right.as_ref(), |column| column.into())?)
     }
 
     /// One record for each group.
@@ -168,10 +170,4 @@ impl<'a> Grouped<'a> {
         let accumulators = accumulators.as_ref();
         Ok(operator.finish(&CONTEXT, keys.as_ref(), windows, accumulators, take)?)
     }
-}
-
-fn copied(column: ColumnRef<'_>) -> Column {
-    let mut copy = Column::new();
-    copy.extend(column);
-    copy
 }

@@ -15,11 +15,6 @@ pub struct Poison {
     pub share_max: f64,
 }
 
-impl Poison {
-    /// The first bad record ends the batch.
-    pub const FAIL: Self = Self { policy: Policy::Fail, share_max: 0.0 };
-}
-
 /// What becomes of a bad record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {

@@ -18,11 +18,12 @@ use std::path::Path;
 
 use tidemill_plugin::{CallFault, Window};
 
-use super::bench::{Bench, over};
-use super::error::{TrialError, chain};
+use super::bench::Bench;
+use super::error::TrialError;
 use super::record::Record;
 use super::report::{Finding, Verdict};
 use super::subject::RunError;
+use crate::cli::chain;
 use file::Case;
 pub use file::Cases;
 
@@ -49,7 +50,7 @@ pub fn run(cases: &Cases, bench: &Bench) -> Vec<Finding> {
 }
 
 fn one(case: &Case, bench: &Bench) -> Result<(), String> {
-    let params = over(Some(&bench.params), &case.params);
+    let params = bench.params.clone().with_all(&case.params);
     let subject = bench.subject_with(&params).map_err(|error| chain(&error))?;
     let input: Vec<Record> = case.input.iter().map(|given| given.record()).collect();
     let window = case.window.map(|window| Window { start: window.start, end: window.end });

@@ -2,9 +2,9 @@
 
 use tidemill_plugin::{CallFault, ConfigureError};
 
-use super::super::error::chain;
 use super::super::report::{Finding, Verdict};
 use super::super::subject::RunError;
+use crate::cli::chain;
 
 /// `Ok` with something to know, or nothing.
 pub type Judged = Result<Option<String>, Bad>;

@@ -4,9 +4,9 @@ use tidemill_plugin::{
     ConfigureError, Parameter, ParameterKind, SettingValue, Settings, StartError,
 };
 
-use super::super::error::chain;
 use super::Kit;
 use super::judged::{Bad, Judged, failed};
+use crate::cli::chain;
 
 /// Values at the edges of a kind.
 fn odd(kind: ParameterKind) -> Vec<SettingValue> {
