@@ -225,7 +225,7 @@ impl Partition {
         }
         self.put(&mut state, &mut batch, &config, now_ms)?;
         let header = *batch.header();
-        state.producers.appended(&header);
+        state.producers.appended(&header, now_ms);
         self.written(&mut state, &config);
         let appended = Appended {
             base_offset: header.base_offset,

@@ -64,6 +64,7 @@ struct Producer {
     window: VecDeque<Sent>,
     /// The first offset of the open transaction.
     open: Option<Offset>,
+    /// When it wrote last, by this host's clock.
     last_timestamp_ms: i64,
 }
 
@@ -130,12 +131,14 @@ impl Producers {
         Err(ProducerError::OutOfOrder { producer_id, expected, found })
     }
 
-    /// Takes note of a batch of data that has been appended.
-    pub(crate) fn appended(&mut self, header: &Header) {
+    /// Takes note of a batch of data that has been appended, or found by recovery, at `now_ms`.
+    ///
+    /// What the records say of their time does not count: who copies old records is no idle producer.
+    pub(crate) fn appended(&mut self, header: &Header, now_ms: i64) {
         if !header.producer_id.is_some() {
             return;
         }
-        let producer = self.entry(header);
+        let producer = self.entry(header, now_ms);
         producer.window.push_back(Sent {
             first: header.base_sequence,
             last: header.last_sequence(),
@@ -154,23 +157,23 @@ impl Producers {
     /// Takes note of a transaction's end; returns what was open, if anything was.
     pub(crate) fn ended(&mut self, header: &Header) -> Option<Ended> {
         let producer_id = header.producer_id;
-        let first_offset = self.entry(header).open.take()?;
+        let first_offset = self.entry(header, header.max_timestamp_ms).open.take()?;
         self.open.remove(&(first_offset, producer_id));
         Some(Ended { producer_id, first_offset, last_offset: header.last_offset() })
     }
 
-    fn entry(&mut self, header: &Header) -> &mut Producer {
+    fn entry(&mut self, header: &Header, now_ms: i64) -> &mut Producer {
         let producer = self.by_id.entry(header.producer_id).or_insert_with(|| Producer {
             epoch: header.producer_epoch,
             window: VecDeque::new(),
             open: None,
-            last_timestamp_ms: header.max_timestamp_ms,
+            last_timestamp_ms: now_ms,
         });
         if producer.epoch != header.producer_epoch {
             producer.epoch = header.producer_epoch;
             producer.window.clear();
         }
-        producer.last_timestamp_ms = header.max_timestamp_ms;
+        producer.last_timestamp_ms = now_ms;
         producer
     }
 
@@ -229,7 +232,7 @@ mod tests {
     fn append(producers: &mut Producers, batch: &EncodedBatch) -> Result<Verdict, ProducerError> {
         let verdict = producers.check(batch.header())?;
         if verdict == Verdict::Append {
-            producers.appended(batch.header());
+            producers.appended(batch.header(), 0);
         }
         Ok(verdict)
     }
@@ -268,5 +271,16 @@ mod tests {
         let mut producers = Producers::default();
         append(&mut producers, &batch(0, i32::MAX - 1, 2, 0)).unwrap();
         assert_eq!(append(&mut producers, &batch(0, 0, 1, 2)), Ok(Verdict::Append));
+    }
+
+    #[test]
+    fn who_copies_old_records_is_no_idle_producer() {
+        let (mut producers, now_ms) = (Producers::default(), 1_000_000);
+        // Its records say that it is the first millisecond of 1970.
+        producers.appended(batch(0, 0, 1, 0).header(), now_ms);
+        producers.expire(now_ms - 1);
+        assert!(append(&mut producers, &batch(0, 9, 1, 1)).is_err(), "a gap is seen");
+        producers.expire(now_ms + 1);
+        assert_eq!(append(&mut producers, &batch(0, 9, 1, 1)), Ok(Verdict::Append));
     }
 }

@@ -305,6 +305,7 @@ impl Opening {
     ) -> Result<(Scanned, Vec<super::AbortedTransaction>), RecoveryError> {
         let mut aborted = Vec::new();
         let interval = self.config.index_interval_bytes;
+        let now_ms = self.environment.clock.now_ms();
         let place = |header: &Header, expected| facts.check_place(header, expected);
         let scanned =
             scan(file, base, interval, &place, &mut |batch, _| match ControlKind::of(batch) {
@@ -312,7 +313,7 @@ impl Opening {
                     let ended = producers.ended(batch.header());
                     aborted.extend(ended.and_then(|ended| ended.aborted(kind)));
                 }
-                None => producers.appended(batch.header()),
+                None => producers.appended(batch.header(), now_ms),
             });
         Ok((scanned.map_err(disk_error("read", path))?, aborted))
     }
