@@ -1,7 +1,7 @@
 //! Threads that compile components.
 //!
 //! **They stand back behind the threads that run batches**: a component that is pushed into a busy host is compiled
-//! later, and no batch takes longer for it.
+//! later, and batches keep the cores.
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use wasmtime::Engine;

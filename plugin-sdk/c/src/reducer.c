@@ -44,13 +44,12 @@ typedef struct {
     tidemill_buffer data, offsets;
 } accumulators;
 
-/* Makes room for so many, all of them zeros. */
+/* Makes room for so many, which the caller fills. */
 static tidemill_status lay_out(accumulators *all, size_t items, size_t size) {
     if (size != 0 && items >= (size_t)INT32_MAX / size) return tidemill_fatal("the accumulators are too large");
     all->data.length = all->offsets.length = 0;
     tidemill_make_room(&all->data, tidemill_max(items * size, 1));
     tidemill_make_room(&all->offsets, (items + 1) * sizeof(uint32_t));
-    memset(all->data.data, 0, items * size);
     for (size_t i = 0; i <= items; i++) AS(uint32_t, all->offsets)[i] = (uint32_t)(i * size);
     all->data.length = items * size;
     all->offsets.length = (items + 1) * sizeof(uint32_t);
@@ -63,6 +62,7 @@ static tidemill_status load(accumulators *all, const tidemill_reducer *plugin, c
     for (size_t i = 0; i < items; i++) {
         uint8_t *at = all->data.data + i * size;
         if (!tidemill_has_item(given, i)) {
+            memset(at, 0, size);
             if (plugin->zero != NULL) plugin->zero(tidemill_settings(), at);
             continue;
         }
@@ -125,7 +125,9 @@ tidemill_status tidemill_run_migrate(const tidemill_reducer *plugin, uint32_t fr
     }
     tidemill_status status = lay_out(&all, items, size);
     for (size_t i = 0; i < items && status == TIDEMILL_OK; i++) {
-        status = plugin->migrate(from_version, tidemill_item(states, i), all.data.data + i * size);
+        uint8_t *at = all.data.data + i * size;
+        memset(at, 0, size);
+        status = plugin->migrate(from_version, tidemill_item(states, i), at);
     }
     *migrated = view(&all);
     return status;

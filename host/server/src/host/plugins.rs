@@ -265,7 +265,7 @@ impl Host {
             let plugin = format!("{}@{}", entry.name, entry.version);
             return Err(PluginError::InUse { plugin, pipelines });
         }
-        let removed = self.in_registry(move |registry| {
+        self.in_registry(move |registry| {
             let entry = registry.remove(&format!("{}@{}", entry.name, entry.version))?;
             let gone = registry.collect(|digest| needed.contains(&digest.to_string()))?;
             Ok(PluginRemoved {
@@ -274,8 +274,8 @@ impl Host {
                 digest: entry.digest.to_string(),
                 deleted: gone.iter().map(ToString::to_string).collect(),
             })
-        });
-        removed.await
+        })
+        .await
     }
 
     /// What a plugin is, and what it can be told.
