@@ -48,6 +48,14 @@ impl ColumnBuilder {
         }
     }
 
+    /// Whether so many bytes and items more can be appended as it is.
+    #[inline(always)]
+    pub fn has_room(&self, bytes: usize, items: usize) -> bool {
+        self.data.0.capacity() - self.data.len() >= bytes
+            && self.data.len().saturating_add(bytes) <= u32::MAX as usize
+            && self.offsets.capacity() - self.offsets.len() >= items
+    }
+
     /// Makes room for `additional` items.
     #[inline(always)]
     pub fn reserve_items(&mut self, additional: usize, pace: Pace) {

@@ -124,9 +124,8 @@ impl<'e, 'b, K: Content, V: Content, H: Content> Draft<'e, 'b, K, V, H> {
             return self.emit_each(pieces.one_by_one());
         }
         let out = self.out;
-        let (source, pace) = (out.source(), out.pace());
         let before = out.keys.offsets.len();
-        out.keys.push_pieces(pieces, source, pace);
+        out.push_pieces(pieces);
         out.emitted += out.keys.offsets.len() - before;
     }
 

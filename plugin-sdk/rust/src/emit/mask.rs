@@ -8,9 +8,7 @@ pub(super) const BLOCK: usize = 64;
 const LANE: usize = 16;
 
 /// Bit i is set where `is_marked` holds for byte i.
-///
-/// Not inlined: its vectors would drive the variables of the loop around it out of the registers.
-#[inline(never)]
+#[inline(always)]
 pub(super) fn marked(block: &[u8; BLOCK], is_marked: impl Fn(u8) -> bool) -> u64 {
     let marks = map_all(block, |byte| if is_marked(byte) { u8::MAX } else { 0 });
     let (lanes, _) = marks.as_chunks::<LANE>();

@@ -6,11 +6,11 @@
 //! pieces of a block, where all are short and none is empty, has nothing in it but their copying.
 
 use super::bytes::STEP;
-use super::column_builder::{ColumnBuilder, Pace};
-use super::content::{Source, mapped};
+use super::content::mapped;
+use super::emitter::Emitter;
 use super::mask::{BLOCK, marked};
 
-/// Pieces that are pushed together; [`Cut::push_even`] knows that there are four.
+/// Pieces that are pushed together: an eighth of those that can end in a block if none is empty.
 const ROW: usize = 4;
 
 /// What must be readable from the start of a block on, to copy the pieces that end in it in steps.
@@ -47,34 +47,38 @@ impl<'t, S: Fn(u8) -> bool + Copy, M: Fn(u8) -> u8 + Copy> Pieces<'t, S, M> {
     }
 }
 
-impl ColumnBuilder {
-    /// Appends each piece as an item, to a column that keeps offsets and no validity.
+impl Emitter<'_> {
+    /// Appends each piece to the keys, which keep offsets and no validity.
     ///
-    /// Not inlined: on its own, its variables stay in registers.
+    /// Not inlined: on its own, its variables stay in registers. It takes no more than the pieces, because what a guest's
+    /// function takes beyond four numbers goes through memory, and slowly: written with 32 bits, read with 64.
     #[inline(never)]
-    pub fn push_pieces<S, M>(&mut self, pieces: Pieces<'_, S, M>, source: Source<'_>, pace: Pace)
+    pub(super) fn push_pieces<S, M>(&mut self, pieces: Pieces<'_, S, M>)
     where
         S: Fn(u8) -> bool + Copy,
         M: Fn(u8) -> u8 + Copy,
     {
         let Pieces { text, is_separator, map } = pieces;
-        // Natively a column can grow past its offsets; what comes of it is refused, but it must come.
-        if self.data.len().saturating_add(text.len()) > u32::MAX as usize {
-            return self.push_one_by_one(pieces, source, pace);
-        }
-        self.data.reserve(text.len() + BLOCK + STEP);
+        let bytes = text.len() + BLOCK + STEP;
         // At most every other byte begins a piece, and some entries more are written than are kept.
-        self.reserve_items(text.len() / 2 + 1 + ROW, pace);
-        let readable = source.from(text);
-        let data = self.data.0.as_mut_ptr();
-        let offsets = self.offsets.as_mut_ptr();
+        let items = text.len() / 2 + 1 + ROW;
+        if !self.keys.has_room(bytes, items) {
+            self.make_room(bytes, items);
+            if !self.keys.has_room(bytes, items) {
+                return self.push_one_by_one(pieces);
+            }
+        }
+        let readable = self.source().from(text);
+        let keys = &mut self.keys;
+        let data = keys.data.0.as_mut_ptr();
+        let offsets = keys.offsets.as_mut_ptr();
         // SAFETY: both point into their buffers or at their ends.
         #[allow(unsafe_code)]
         let mut cut = unsafe {
             Cut {
                 start: readable.as_ptr(),
-                to: data.add(self.data.len()),
-                entry: offsets.add(self.offsets.len()),
+                to: data.add(keys.data.len()),
+                entry: offsets.add(keys.offsets.len()),
             }
         };
         let mut block_at = 0;
@@ -96,25 +100,34 @@ impl ColumnBuilder {
         // behind its end.
         #[allow(unsafe_code)]
         let start = unsafe {
-            self.data.0.set_len(cut.to.offset_from_unsigned(data));
-            self.offsets.set_len(cut.entry.offset_from_unsigned(offsets));
+            keys.data.0.set_len(cut.to.offset_from_unsigned(data));
+            keys.offsets.set_len(cut.entry.offset_from_unsigned(offsets));
             cut.start.offset_from_unsigned(readable.as_ptr())
         };
         if let Some(rest @ [_, ..]) = text.get(start..) {
-            self.push_one_by_one(Pieces { text: rest, is_separator, map }, source, pace);
+            self.push_one_by_one(Pieces { text: rest, is_separator, map });
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, bytes: usize, items: usize) {
+        let pace = self.pace();
+        self.keys.data.reserve(bytes);
+        self.keys.reserve_items(items, pace);
     }
 
     /// The same for the end of a text at the end of what can be read.
     #[cold]
     #[inline(never)]
-    fn push_one_by_one<S, M>(&mut self, pieces: Pieces<'_, S, M>, source: Source<'_>, pace: Pace)
+    fn push_one_by_one<S, M>(&mut self, pieces: Pieces<'_, S, M>)
     where
         S: Fn(u8) -> bool + Copy,
         M: Fn(u8) -> u8 + Copy,
     {
+        let (source, pace) = (self.source(), self.pace());
         for piece in pieces.one_by_one() {
-            self.push(piece, source, pace);
+            self.keys.push(piece, source, pace);
         }
     }
 }
@@ -203,45 +216,30 @@ impl Cut {
         data: *mut u8,
         map: impl Fn(u8) -> u8 + Copy,
     ) {
+        // With each piece a separator falls away: the end at place p of the block, with n ends before it, is noted
+        // as kept + p - n.
+        let kept = self.to.addr().wrapping_sub(data.addr());
+        let kept = kept.wrapping_add(block.addr()).wrapping_sub(self.start.addr());
+        let to = data.wrapping_add(kept);
+        let mut rows = Rows { block, to, kept, entry: self.entry, ends, last_end: 0 };
         // SAFETY: the caller's.
         unsafe {
-            self.push_rows(block, ends, data, map);
+            copy_step(self.start, self.to, map);
+            // Not a loop: at each turn a guest asks whether its time is over, and its variables move.
+            let _ = rows.push::<0>(map)
+                && rows.push::<ROW>(map)
+                && rows.push::<{ 2 * ROW }>(map)
+                && rows.push::<{ 3 * ROW }>(map)
+                && rows.push::<{ 4 * ROW }>(map)
+                && rows.push::<{ 5 * ROW }>(map)
+                && rows.push::<{ 6 * ROW }>(map)
+                && rows.push::<{ 7 * ROW }>(map);
             self.entry = self.entry.add(ends.count_ones() as usize);
             self.to = data.add(self.entry.sub(1).read() as usize);
             self.start = block.add(BLOCK - ends.leading_zeros() as usize);
             // Behind the last end a row goes on with what lies up to the end of the block, then steps back by a
             // byte for each place: where nothing lies there, the fourth place has gone over the last byte.
             self.to.sub(1).write(map(self.start.sub(2).read()));
-        }
-    }
-
-    /// Not inlined: on its own, its variables stay in registers.
-    ///
-    /// # Safety
-    /// As [`Self::push_even`].
-    #[inline(never)]
-    unsafe fn push_rows(
-        mut self,
-        block: *const u8,
-        mut ends: u64,
-        data: *const u8,
-        map: impl Fn(u8) -> u8 + Copy,
-    ) {
-        while ends != 0 {
-            for place in 0..ROW {
-                // Behind the last end the next one seems to be that of the block.
-                let end = next_end(block, ends);
-                // SAFETY: the caller's.
-                unsafe {
-                    self.copy_step(0, map);
-                    self.to = self.to.wrapping_add(end.addr().wrapping_sub(self.start.addr()));
-                    self.entry.add(place).write(self.to.addr().wrapping_sub(data.addr()) as u32);
-                }
-                self.start = end.wrapping_add(1);
-                ends &= ends.wrapping_sub(1);
-            }
-            // SAFETY: the caller's.
-            self.entry = unsafe { self.entry.add(ROW) };
         }
     }
 
@@ -292,7 +290,7 @@ impl Cut {
         if is_short {
             // SAFETY: the caller's.
             unsafe {
-                self.copy_step(0, map);
+                copy_step(self.start, self.to, map);
                 self.end(length, data);
             }
             *ends &= *ends - 1;
@@ -310,25 +308,11 @@ impl Cut {
         let mut at = 0;
         while at < length {
             // SAFETY: the caller's; the last step begins before the piece's end.
-            unsafe { self.copy_step(at, map) };
+            unsafe { copy_step(self.start.add(at), self.to.add(at), map) };
             at += STEP;
         }
         // SAFETY: the caller's.
         unsafe { self.end(length, data) };
-    }
-
-    /// Copies the step of the next piece that begins `at` bytes after its start.
-    #[inline(always)]
-    unsafe fn copy_step(&self, at: usize, map: impl Fn(u8) -> u8 + Copy) {
-        // SAFETY: the caller's.
-        unsafe {
-            let to = self.to.add(at).cast::<[u8; STEP]>();
-            // Mapped where they have come to: on the way there they would be in memory as well.
-            self.start.add(at).cast::<[u8; STEP]>().copy_to_nonoverlapping(to, 1);
-            for byte in &mut *to {
-                *byte = map(*byte);
-            }
-        }
     }
 
     /// Ends the next piece, whose bytes have been copied. Of an empty one nothing stays.
@@ -344,6 +328,61 @@ impl Cut {
     }
 }
 
+/// What is left of a block whose pieces are even.
+struct Rows {
+    block: *const u8,
+    /// Where the column's byte [`Self::kept`] is.
+    to: *mut u8,
+    kept: usize,
+    /// Where the end of the block's first piece is noted.
+    entry: *mut u32,
+    ends: u64,
+    last_end: usize,
+}
+
+#[allow(unsafe_code)]
+impl Rows {
+    /// Notes the next ends, of which the first is the block's `FIRST`, and copies the pieces between them. Whether
+    /// there are more.
+    ///
+    /// # Safety
+    /// As [`Cut::push_even`]; the block's first piece has been copied.
+    #[inline(always)]
+    unsafe fn push<const FIRST: usize>(&mut self, map: impl Fn(u8) -> u8 + Copy) -> bool {
+        for nth in FIRST..FIRST + ROW {
+            // SAFETY: the caller's.
+            unsafe {
+                if let Some(before) = nth.checked_sub(1) {
+                    let to = self.to.wrapping_add(self.last_end).wrapping_sub(before);
+                    copy_step(self.block.add(self.last_end + 1), to, map);
+                }
+                // Behind the last end the next one seems to be that of the block.
+                self.last_end = self.ends.trailing_zeros() as usize;
+                let end = self.kept.wrapping_add(self.last_end).wrapping_sub(nth);
+                self.entry.add(nth).write(end as u32);
+            }
+            self.ends &= self.ends.wrapping_sub(1);
+        }
+        self.ends != 0
+    }
+}
+
+/// # Safety
+/// A step is readable from `from` on, and there is room for one from `to` on.
+#[allow(unsafe_code)]
+#[inline(always)]
+unsafe fn copy_step(from: *const u8, to: *mut u8, map: impl Fn(u8) -> u8 + Copy) {
+    // SAFETY: the caller's.
+    unsafe {
+        let to = to.cast::<[u8; STEP]>();
+        // Mapped where they have come to: on the way there they would be in memory as well.
+        from.cast::<[u8; STEP]>().copy_to_nonoverlapping(to, 1);
+        for byte in &mut *to {
+            *byte = map(*byte);
+        }
+    }
+}
+
 /// Where the next piece ends, in the block; past it where there is none.
 #[inline(always)]
 fn next_end(block: *const u8, ends: u64) -> *const u8 {
@@ -353,21 +392,29 @@ fn next_end(block: *const u8, ends: u64) -> *const u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::Batch;
+    use crate::description::Parts;
+    use crate::emit::Buffers;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
-    fn pushed(text: &[u8], source: &[u8], before: &[&[u8]]) -> Vec<Vec<u8>> {
-        let pace = Pace { done: 0, all: 1, bytes: source.len() };
-        let mut column = ColumnBuilder::default();
-        column.start(0, 1, 0);
+    fn input(source: &[u8]) -> Batch {
+        let mut input = Batch::default();
+        input.values.data = source.to_vec();
+        input
+    }
+
+    fn pushed(text: &[u8], input: &Batch, before: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut out = Emitter::new(input, Parts::VALUES, Buffers::default());
+        out.keys.start(0, 1, 0);
+        let (source, pace) = (out.source(), out.pace());
         for item in before {
-            column.push(*item, Source(source), pace);
+            out.keys.push(*item, source, pace);
         }
         let is_space = |byte: u8| byte == b' ' || (b'\t'..=b'\r').contains(&byte);
-        let pieces = pieces(text, is_space).mapped(|byte| byte ^ 0x80);
-        column.push_pieces(pieces, Source(source), pace);
-        let column = column.finish();
-        (0..column.len()).map(|item| column.get(item).unwrap().to_vec()).collect()
+        out.push_pieces(pieces(text, is_space).mapped(|byte| byte ^ 0x80));
+        let keys = out.keys.finish();
+        (0..keys.len()).map(|item| keys.get(item).unwrap().to_vec()).collect()
     }
 
     fn expected(text: &[u8], before: &[&[u8]]) -> Vec<Vec<u8>> {
@@ -383,25 +430,36 @@ mod tests {
             for place in 0..150 {
                 let mut source = [b'a'; 300];
                 source[place] = byte;
-                let text = &source[..150];
-                assert_eq!(pushed(text, &source, &[]), expected(text, &[]), "{byte} at {place}");
+                let input = input(&source);
+                let text = &input.values.data[..150];
+                assert_eq!(pushed(text, &input, &[]), expected(text, &[]), "{byte} at {place}");
             }
         }
+    }
+
+    /// Bytes of any kind, and words as they usually are: not empty, seldom longer than a step.
+    fn source() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![3 => Just(b' '), 7 => Just(b'x'), 1 => any::<u8>()];
+        let word = proptest::collection::vec(b'a'..=b'z', 1..STEP + 2);
+        prop_oneof![
+            proptest::collection::vec(byte, 0..400),
+            proptest::collection::vec(word, 0..80).prop_map(|words| words.join(&b' ')),
+        ]
     }
 
     proptest! {
         #[test]
         fn pieces_are_those_of_a_plain_split(
-            source in proptest::collection::vec(prop_oneof![3 => Just(b' '), 7 => Just(b'x'), 1 => any::<u8>()], 0..400),
+            source in source(),
             cut in any::<(prop::sample::Index, prop::sample::Index)>(),
             elsewhere in any::<bool>(),
         ) {
             let (from, to) = (cut.0.index(source.len() + 1), cut.1.index(source.len() + 1));
-            let text = &source[from.min(to)..from.max(to)];
-            let copy = text.to_vec();
-            let text = if elsewhere { &copy } else { text };
+            let (from, to) = (from.min(to), from.max(to));
+            let input = input(&source);
+            let text = if elsewhere { &source[from..to] } else { &input.values.data[from..to] };
             let before: [&[u8]; 2] = [b"some", b""];
-            prop_assert_eq!(pushed(text, &source, &before), expected(text, &before));
+            prop_assert_eq!(pushed(text, &input, &before), expected(text, &before));
         }
     }
 }
