@@ -150,7 +150,7 @@ fn compile(
     }
     let component = runtime
         .compiler
-        .compile(&runtime.engine, bytes)
+        .compile(&runtime.engine, bytes, runtime.ticker.is_awake())
         .map_err(|error| LoadError::Invalid { reason: fault::chain(&error) })?;
     Ok((component, false))
 }

@@ -35,7 +35,7 @@ pub(crate) struct Ticker {
 
 impl Ticker {
     pub(crate) fn start(engine: &Engine) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { asleep: AtomicBool::new(true), ..Shared::default() });
         let (engine, of_thread) = (engine.weak(), Arc::clone(&shared));
         let handle = thread::Builder::new()
             .name("plugin-ticker".to_owned())
@@ -50,6 +50,11 @@ impl Ticker {
             self.thread.unpark();
         }
         Running(&self.shared)
+    }
+
+    /// Whether a guest runs, or ran a moment ago.
+    pub(crate) fn is_awake(&self) -> bool {
+        !self.shared.asleep.load(SeqCst)
     }
 
     /// Ticks that make up at least `time`. One more, for the current one is already under way.
@@ -83,8 +88,12 @@ impl Drop for Ticker {
 }
 
 fn run(engine: &EngineWeak, shared: &Shared) {
-    let mut idle_ticks = 0;
+    let mut idle_ticks = LINGER_TICKS;
     while !shared.closed.load(SeqCst) {
+        if idle_ticks >= LINGER_TICKS {
+            sleep_until_needed(shared);
+            idle_ticks = 0;
+        }
         thread::sleep(TICK);
         let Some(engine) = engine.upgrade() else {
             return;
@@ -93,10 +102,6 @@ fn run(engine: &EngineWeak, shared: &Shared) {
         shared.ticks.fetch_add(1, SeqCst);
         drop(engine);
         idle_ticks = if shared.running.load(SeqCst) == 0 { idle_ticks + 1 } else { 0 };
-        if idle_ticks >= LINGER_TICKS {
-            sleep_until_needed(shared);
-            idle_ticks = 0;
-        }
     }
 }
 

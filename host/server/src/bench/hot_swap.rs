@@ -51,6 +51,11 @@ pub struct Figures {
     swap_max_ms: f64,
     /// The longest batch beside a swap, in medians.
     ratio: f64,
+    /// Batches beside a swap, and the share of them that took longer than twice the median.
+    swap_batches: usize,
+    swap_long_share: f64,
+    /// The same share where no swap was near: what of it is the machine's.
+    long_share: f64,
     /// From the request to the batch that runs the new version, compiling included.
     upgrade_median_ms: f64,
 }
@@ -61,7 +66,8 @@ impl Figures {
             "{} batches, no swap near: median {:.1} ms, p99 {:.1} ms, max {:.1} ms\n\
              batches beside one of {} swaps: median {:.1} ms, max {:.1} ms\n\
              an upgrade takes {:.1} ms (median), compiling included\n\
-             ratio: the longest batch beside a swap is {:.2} x the median",
+             ratio: the longest batch beside a swap is {:.2} x the median\n\
+             longer than 2 x the median: {:.1} % of {} batches beside a swap, {:.1} % of the others",
             self.batches,
             self.median_ms,
             self.p99_ms,
@@ -71,6 +77,9 @@ impl Figures {
             self.swap_max_ms,
             self.upgrade_median_ms,
             self.ratio,
+            self.swap_long_share * 100.0,
+            self.swap_batches,
+            self.long_share * 100.0,
         )
     }
 }
@@ -173,15 +182,23 @@ fn figures(swaps: u32, times: &[(u64, f64)], boundaries: &[u64], mut took: Vec<f
     took.sort_by(f64::total_cmp);
     let at =
         |times: &[f64], percent: usize| percentile(times, percent).copied().unwrap_or_default();
+    let median = at(&far, 50);
+    let long_share = |times: &[f64]| {
+        let long = times.iter().filter(|time| **time > 2.0 * median).count();
+        long as f64 / times.len().max(1) as f64
+    };
     Figures {
         swaps,
         batches: far.len(),
-        median_ms: at(&far, 50),
+        median_ms: median,
         p99_ms: at(&far, 99),
         max_ms: at(&far, 100),
         swap_median_ms: at(&near, 50),
         swap_max_ms: at(&near, 100),
-        ratio: at(&near, 100) / at(&far, 50),
+        ratio: at(&near, 100) / median,
+        swap_batches: near.len(),
+        swap_long_share: long_share(&near),
+        long_share: long_share(&far),
         upgrade_median_ms: at(&took, 50),
     }
 }
