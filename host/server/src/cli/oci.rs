@@ -154,14 +154,16 @@ fn write_layout(
         let layout = Layout { image_layout_version: LAYOUT_VERSION.to_owned() };
         fs::write(&marker, json(&layout)).map_err(io("write", &marker))?;
     }
-    let layer = write_blob(&blobs, LAYER, component)?;
+    let plugin = &described.plugin;
+    let mut layer = write_blob(&blobs, LAYER, component)?;
+    // Some tools write the layers that say how their files are called, and leave out the others.
+    layer.annotations.insert(TITLE.to_owned(), format!("{}.wasm", plugin.name));
     let config = WasmConfig {
         architecture: "wasm",
         os: "wasip2",
         layer_digests: [layer.digest.to_string()],
         component: Component { exports: &described.exports, imports: &described.imports },
     };
-    let plugin = &described.plugin;
     let manifest = Manifest {
         schema_version: SCHEMA_VERSION,
         media_type: MANIFEST.to_owned(),
@@ -172,9 +174,15 @@ fn write_layout(
             .into(),
     };
     let mut manifest = write_blob(&blobs, MANIFEST, &json(&manifest))?;
-    let name = format!("{}:{}", plugin.name, plugin.version);
+    let name = reference(&plugin.name, &plugin.version);
     manifest.annotations.insert(REF_NAME.to_owned(), name.clone());
     add_to_index(folder, manifest, &name)
+}
+
+/// What tools ask for behind the folder's name: as a tag, without the colon that they take for the end of the
+/// folder's, and without the `+` of a version.
+fn reference(name: &str, version: &str) -> String {
+    format!("{name}-{version}").replace('+', "_")
 }
 
 fn add_to_index(folder: &Path, manifest: Descriptor, name: &str) -> Result<(), OciError> {
@@ -318,7 +326,9 @@ mod tests {
         let manifest = json(&blob(&index["manifests"][0]));
         assert_eq!(manifest["mediaType"], "application/vnd.oci.image.manifest.v1+json");
         assert_eq!(manifest["config"]["mediaType"], CONFIG);
+        assert_eq!(index["manifests"][0]["annotations"][REF_NAME], "count-0.1.0");
         assert_eq!(manifest["layers"][0]["mediaType"], LAYER);
+        assert_eq!(manifest["layers"][0]["annotations"][TITLE], "count.wasm");
         assert_eq!(fs::read(blob(&manifest["layers"][0])).unwrap(), component);
         let config = json(&blob(&manifest["config"]));
         assert_eq!((&config["architecture"], &config["os"]), (&"wasm".into(), &"wasip2".into()));
