@@ -1,42 +1,135 @@
-//! A pipeline beside the hostile one, and how fast it is.
+//! A pipeline beside the hostile one that takes a steady load, and how well it keeps up.
 
-use std::time::Duration;
+use std::io::Write;
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
-use crate::harness::{AVAILABLE_NOW, Host, now, pipeline};
+use serde_json::Value;
 
-const RECORDS: usize = 20_000;
+use crate::harness::{EVERY_20_MS, Host, command, pipeline, request_json};
 
-/// The time that it takes alone.
+/// The load: so many lines, so often.
+const LINES: usize = 200;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// How long it is watched. The host keeps the progress of more batches than fall into it.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// How often it is watched, at most.
+const ATTEMPTS: usize = 3;
+
+/// Runs alone until [`Neighbour::beside`].
 pub struct Neighbour {
-    alone: Duration,
+    feeder: Child,
+    stop: Arc<AtomicBool>,
+    alone: Seen,
+}
+
+/// What it did in a window.
+struct Seen {
+    records: f64,
+    /// The median of its batches.
+    batch_ms: f64,
+}
+
+/// As shares of what it does alone.
+pub struct Beside {
+    pub records: f64,
+    pub batch_time: f64,
 }
 
 impl Neighbour {
-    /// Fills its topic, and takes its time: the median of some.
+    /// Starts the load and the pipeline, and watches it alone.
     pub fn settle(host: &Host) -> Neighbour {
         host.run(&["topic", "create", "neighbours"]).ok();
-        let lines = "a line of the neighbour's, neither long nor short\n".repeat(RECORDS);
-        host.run_with(&["produce", "neighbours"], lines.as_bytes()).ok();
-        let mut alone: Vec<Duration> = (0..5).map(|_| time(host)).collect();
-        alone.sort();
-        Neighbour { alone: alone[2] }
+        let mut produce = command(&["produce", "neighbours"]);
+        produce.env("TIDEMILL_HOST", host.address()).stdout(Stdio::null()).stdin(Stdio::piped());
+        let mut feeder = produce.spawn().unwrap();
+        let mut lines = feeder.stdin.take().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        thread::spawn(move || {
+            let load = "a line of the neighbour's, neither long nor short\n".repeat(LINES);
+            while !stopped.load(Relaxed) && lines.write_all(load.as_bytes()).is_ok() {
+                thread::sleep(PAUSE);
+            }
+        });
+        host.apply(&pipeline("neighbour", EVERY_20_MS, "neighbours", "upper-case", "shouted")).ok();
+        host.wait_for_state("neighbour", "running");
+        thread::sleep(WINDOW);
+        let alone = seen(host);
+        Neighbour { feeder, stop, alone }
     }
 
-    /// Its speed now, as a share of that alone.
-    pub fn ratio(&self, host: &Host) -> f64 {
-        self.alone.as_secs_f64() / time(host).as_secs_f64()
+    /// What it does while `harm` is done to the host again and again.
+    ///
+    /// # Panics
+    /// It stood still, and not only once, as a busy machine may.
+    pub fn beside(&self, host: &Host, harm: impl Fn() + Sync) -> Beside {
+        let watched = (0..ATTEMPTS).map(|_| self.watched(host, &harm));
+        let goes_on = |beside: &Beside| beside.records >= 0.5;
+        watched.into_iter().find(goes_on).expect("the neighbour stands still")
+    }
+
+    fn watched(&self, host: &Host, harm: impl Fn()) -> Beside {
+        let over = AtomicBool::new(false);
+        let seen = thread::scope(|threads| {
+            let watched = threads.spawn(|| {
+                let _over = Over(&over);
+                seen(host)
+            });
+            while !over.load(Relaxed) {
+                harm();
+            }
+            watched.join().unwrap()
+        });
+        Beside {
+            records: seen.records / self.alone.records,
+            batch_time: seen.batch_ms / self.alone.batch_ms,
+        }
     }
 }
 
-/// From its start to its end, with all records through it.
-fn time(host: &Host) -> Duration {
-    let text = pipeline("neighbour", AVAILABLE_NOW, "neighbours", "upper-case", "shouted");
-    let started = now();
-    host.apply(&text).ok();
-    let status = host.wait_for_state("neighbour", "finished");
-    let took = started.elapsed();
-    assert_eq!(status["inputRows"], RECORDS);
-    host.run(&["pipeline", "delete", "neighbour"]).ok();
-    host.run(&["topic", "delete", "shouted"]).ok();
-    took
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+        // It ends with its input.
+        let _ = self.feeder.wait();
+    }
+}
+
+/// Tells it also where a test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+fn seen(host: &Host) -> Seen {
+    let from = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64;
+    thread::sleep(WINDOW);
+    let to = from + WINDOW.as_millis() as i64;
+    let (status, batches) =
+        request_json(host, "GET", "/api/v1/pipelines/neighbour/progress", "", "");
+    assert_eq!(status, 200, "{batches}");
+    let batches: Vec<&Value> = batches["progress"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|batch| (from..to).contains(&batch["timestamp"].as_i64().unwrap()))
+        .collect();
+    let mut times: Vec<f64> = batches
+        .iter()
+        .map(|batch| batch["durationMs"]["triggerExecution"].as_f64().unwrap())
+        .collect();
+    times.sort_by(f64::total_cmp);
+    Seen {
+        records: batches.iter().map(|batch| batch["numInputRows"].as_f64().unwrap()).sum(),
+        batch_ms: times.get(times.len() / 2).copied().unwrap_or(f64::INFINITY),
+    }
 }

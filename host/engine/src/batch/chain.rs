@@ -1,7 +1,7 @@
 //! One task's way through a stage: records go from operator to operator as views of guest memory,
 //! and end in partial folds and sink buffers.
 //!
-//! **A task does no I/O and waits for nothing**: it is a function of its input and the plan. The
+//! **A task does no I/O and waits for nothing** but its turn: it is a function of its input and the plan. The
 //! result of one operator is handed to the next while it still lies in the first one's memory.
 
 use tidemill_plugin::{BatchFault, BatchRef, CallContext, CallError, OutcomeRef};
@@ -12,6 +12,7 @@ use super::plan::BatchPlan;
 use super::poison::{Breaker, Origin, PoisonCounts, Policy, Tripped};
 use super::sink::{SinkBuffer, SinkOutputs, WriteError};
 use crate::graph::{Graph, Kind, Target, WindowClock};
+use crate::pool::{self, Abandoned};
 
 /// A task that cannot be done.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,9 @@ pub enum TaskError {
         #[source]
         source: tidemill_log::BatchError,
     },
+    /// Nobody waits for it any more.
+    #[error(transparent)]
+    Abandoned(#[from] Abandoned),
     /// Columns that do not belong together, past all checks.
     #[error("columns of {fault}")]
     Columns {
@@ -264,6 +268,7 @@ impl<'g> Chain<'g> {
         records: BatchRef<'_>,
         origin: &Origin<'_>,
     ) -> Result<(), Stopped> {
+        pool::give_way().map_err(TaskError::from)?;
         let node = &self.site.graph.operators[index];
         let context = self.context;
         let waits = self.site.careful && node.poison.policy != Policy::Fail;
@@ -416,6 +421,7 @@ impl<'g> Chain<'g> {
         records: BatchRef<'_>,
         panes: &[i64],
     ) -> Result<(), Stopped> {
+        pool::give_way().map_err(TaskError::from)?;
         let reducer = &self.site.graph.reducers[index];
         let waits = self.site.careful && reducer.poison.policy != Policy::Fail;
         let partial = self.partials[index].get_or_insert_default();

@@ -1,12 +1,13 @@
 //! What a task does about bad records: find them, and treat them as their operator's policy says.
 
-use tidemill_plugin::{Batch, BatchRef, CallError, Operator, Rejection};
+use tidemill_plugin::{Batch, BatchRef, CallError, CallFault, Operator, Rejection};
 
 use super::chain::{Chain, Stopped, TaskError};
 use super::poison::{Bisection, Found, Origin, Poison, Policy, Step, Tripped, Verdict, decide};
 use crate::causes::causes_of;
 use crate::dead_letters::Letter;
 use crate::graph::{Graph, Target};
+use crate::pool;
 
 /// Why a record is bad.
 enum Cause<'a> {
@@ -138,6 +139,9 @@ impl<'g> Chain<'g> {
             Stopped::Call { error, handed_on } => (error, handed_on),
             Stopped::Task(error) => return Err(error),
         };
+        if matches!(error.fault, CallFault::Timeout { .. }) {
+            pool::overran();
+        }
         let node = Node::of(self.site.graph, target);
         match decide(node.poison.policy, &error.fault, handed_on, self.site.breaker.retried()) {
             Verdict::Fail => Err(error.into()),

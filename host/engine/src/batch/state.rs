@@ -20,6 +20,7 @@ use super::read::CALL_BYTES_MAX;
 use super::window::{RUNNING, Windowing};
 use crate::checkpoint::{Entry, StateWriter};
 use crate::graph::{Graph, Reducer};
+use crate::pool;
 
 /// A call of `merge` or `finish` gets at most this many groups.
 const CALL_GROUPS_MAX: usize = 16 << 10;
@@ -272,6 +273,7 @@ impl<'g> StateTask<'g> {
         }
         let Merges { targets, left, right } = merges;
         let (left, right) = (left.as_ref(), right.as_ref());
+        pool::give_way()?;
         self.node().operator.merge(chain.context(), left, right, |merged| {
             self.node().compare(|canary| canary.merge(chain.context(), left, right, merged));
             for (target, accumulator) in targets.iter().zip(merged.iter()) {
@@ -342,6 +344,7 @@ impl<'g> StateTask<'g> {
             }
             let windows = window.map_or(Vec::new(), |window| vec![window; keys.len()]);
             let context = *chain.context();
+            pool::give_way()?;
             reducer.operator.finish(
                 &context,
                 keys.as_ref(),
