@@ -14,7 +14,7 @@ pub fn folder() -> PathBuf {
 
 /// The folder of the client programs' sources.
 pub fn sources() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients")
+    Path::new("../../tests/clients").canonicalize().unwrap()
 }
 
 /// The classpath of Kafka's broker and tools, and of the programs of ours that need them.

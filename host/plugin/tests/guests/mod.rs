@@ -8,7 +8,6 @@
 mod image;
 pub mod marked;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tidemill_plugin::{
@@ -206,8 +205,8 @@ impl Guest {
         let text = self.text();
         let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let mut resolve = Resolve::default();
-        let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
-        resolve.push_dir(wit).unwrap();
+        // Tests run in their package's folder, which need not be the one that they were compiled in.
+        resolve.push_dir("../../wit").unwrap();
         for (number, package) in self.packages.iter().enumerate() {
             resolve.push_str(format!("package{number}.wit"), package).unwrap();
         }
