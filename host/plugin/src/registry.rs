@@ -205,31 +205,26 @@ impl Registry {
         }
         let _changing = self.changing.lock();
         let entry = RegistryEntry::of(plugin, name);
+        let path = self.entry_path(&entry);
         let kept = match &self.shared {
             Some(shared) => shared.push(component, entry)?,
-            None => self.name(component, entry)?,
+            None if path.exists() => read_entry(&path)?,
+            None => {
+                self.write_component(component, &given)?;
+                match files::create(&path, &entry.encode()).map_err(io_error("write", &path))? {
+                    Linked::New => return Ok(entry),
+                    // Somebody was faster.
+                    Linked::Existed => read_entry(&path)?,
+                }
+            }
         };
         if kept.digest != given {
             let RegistryEntry { name, version, digest: existing, .. } = kept;
             return Err(RegistryError::Taken { name, version, existing });
         }
-        // Also mends a component that was removed for being damaged.
+        // The store's copy in the folder; also mends a component that was removed for being damaged.
         self.write_component(component, &given)?;
         Ok(kept)
-    }
-
-    /// Writes the entry into the folder, unless there is one; returns the one that is there now.
-    fn name(&self, component: &[u8], entry: RegistryEntry) -> Result<RegistryEntry, RegistryError> {
-        let path = self.entry_path(&entry);
-        if path.exists() {
-            return read_entry(&path);
-        }
-        self.write_component(component, &entry.digest)?;
-        match files::create(&path, &entry.encode()).map_err(io_error("write", &path))? {
-            Linked::New => Ok(entry),
-            // Somebody was faster.
-            Linked::Existed => read_entry(&path),
-        }
     }
 
     fn write_component(&self, component: &[u8], digest: &Digest) -> Result<(), RegistryError> {
