@@ -69,9 +69,8 @@ impl Neighbour {
     /// # Panics
     /// It stood still, and not only once, as a busy machine may.
     pub fn beside(&self, host: &Host, harm: impl Fn() + Sync) -> Beside {
-        let watched = (0..ATTEMPTS).map(|_| self.watched(host, &harm));
-        let goes_on = |beside: &Beside| beside.records >= 0.5;
-        watched.into_iter().find(goes_on).expect("the neighbour stands still")
+        let mut watched = (0..ATTEMPTS).map(|_| self.watched(host, &harm));
+        watched.find(|beside| beside.records >= 0.5).expect("the neighbour stands still")
     }
 
     fn watched(&self, host: &Host, harm: impl Fn()) -> Beside {
