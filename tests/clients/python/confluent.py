@@ -189,7 +189,17 @@ def committed(args):
     asked = [ConsumerGroupTopicPartitions(args["group"])]
     offsets = admin.list_consumer_group_offsets(asked)[args["group"]].result().topic_partitions
     for at in sorted(offsets, key=lambda at: at.partition):
-        say("committed", at.partition, at.offset, at.metadata or "-")
+        say("committed", at.partition, at.offset, metadata(at))
+
+
+def metadata(at):
+    """What a commit said of itself, and maybe more: the binding reads a C string, and librdkafka keeps no zero at its
+    end (its issue 4649), so that what lies behind it in memory is read too, where it is text or not."""
+    try:
+        read = at.metadata or "-"
+    except UnicodeDecodeError as unreadable:
+        read = unreadable.object.decode(errors="replace")
+    return read.splitlines()[0]
 
 
 def config(admin, topic, name):
