@@ -31,10 +31,11 @@ use bytes::{Buf, Bytes};
 use futures::future::BoxFuture;
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use parking_lot::Mutex;
 use tidemill_log::{LeaderEpoch, Log, PartitionId, TopicName, TopicPartition};
 
 pub(crate) use error_code::ErrorCode;
-pub(crate) use fetch::Sessions;
+pub(crate) use fetch::{Pace, Sessions};
 
 #[cfg(test)]
 pub(crate) use produce::VERSION_MIN as PRODUCE_VERSION_MIN;
@@ -54,6 +55,7 @@ const ITEM_BYTES: usize = 128;
 pub(crate) struct Call<'a> {
     pub broker: &'a Arc<Broker>,
     pub peer: &'a Peer,
+    pub pace: &'a Mutex<Pace>,
     pub version: i16,
     pub client_id: Option<StrBytes>,
     pub reply: Reply,
@@ -143,6 +145,7 @@ pub(crate) fn outlives_its_client(frame: &Frame) -> bool {
 pub(crate) async fn begin(
     broker: &Arc<Broker>,
     peer: &Peer,
+    pace: &Mutex<Pace>,
     frame: Frame,
 ) -> Result<Answer, Refused> {
     let Frame { mut bytes, room: _room } = frame;
@@ -156,7 +159,7 @@ pub(crate) async fn begin(
     bytes.advance(header_bytes);
     let Header { correlation_id, client_id, .. } = header;
     let reply = Reply { key: api.key, version, correlation_id };
-    let call = Call { broker, peer, version, client_id, reply };
+    let call = Call { broker, peer, pace, version, client_id, reply };
     let items = check(&api.schema, version, &bytes)?;
     // Decoded, small items become larger structs.
     let _decoded_room = match items {

@@ -15,6 +15,7 @@ use bytes::Buf;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use futures::{FutureExt, StreamExt};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -98,11 +99,14 @@ async fn execute(
     answers: mpsc::Sender<Answer>,
     gone: &CancellationToken,
 ) {
+    let pace = Mutex::default();
     while let Some(frame) = frames.recv().await {
-        let answer = if api::outlives_its_client(&frame) {
-            api::begin(broker, peer, frame).await
+        let outlives_its_client = api::outlives_its_client(&frame);
+        let begun = api::begin(broker, peer, &pace, frame);
+        let answer = if outlives_its_client {
+            begun.await
         } else {
-            match gone.run_until_cancelled(api::begin(broker, peer, frame)).await {
+            match gone.run_until_cancelled(begun).await {
                 Some(answer) => answer,
                 None => continue,
             }

@@ -84,6 +84,8 @@ pub struct MetricsSnapshot {
     pub queued_bytes: u64,
     /// How often a request or response had to wait for room.
     pub queue_waits_total: u64,
+    /// Fetches held back, because their clients had paused with a full queue.
+    pub held_back_fetches_total: u64,
     /// Fetch sessions that are remembered now.
     pub fetch_sessions: u64,
 }
@@ -97,6 +99,7 @@ pub(crate) struct Metrics {
     request_bytes: AtomicU64,
     response_bytes: AtomicU64,
     queue_waits: AtomicU64,
+    held_back_fetches: AtomicU64,
 }
 
 impl Default for Metrics {
@@ -109,6 +112,7 @@ impl Default for Metrics {
             request_bytes: AtomicU64::new(0),
             response_bytes: AtomicU64::new(0),
             queue_waits: AtomicU64::new(0),
+            held_back_fetches: AtomicU64::new(0),
         }
     }
 }
@@ -145,6 +149,10 @@ impl Metrics {
         self.queue_waits.fetch_add(1, Relaxed);
     }
 
+    pub(crate) fn held_back(&self) {
+        self.held_back_fetches.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn snapshot(&self) -> MetricsSnapshot {
         let connections_total = self.connections.load(Relaxed);
         let refusals = Refusal::ALL.iter().zip(&self.refusals);
@@ -159,6 +167,7 @@ impl Metrics {
             request_bytes_total: self.request_bytes.load(Relaxed),
             response_bytes_total: self.response_bytes.load(Relaxed),
             queue_waits_total: self.queue_waits.load(Relaxed),
+            held_back_fetches_total: self.held_back_fetches.load(Relaxed),
             queued_bytes: 0,
             fetch_sessions: 0,
         }

@@ -3,6 +3,7 @@
 //! **A fetch that finds too little waits, and costs nothing while it does**: it is woken by the
 //! appends to its partitions. Records go from the disk's buffer to the socket as they are.
 
+mod pace;
 mod plan;
 mod read;
 mod respond;
@@ -16,6 +17,7 @@ use kafka_protocol::messages::FetchRequest;
 use tidemill_log::Isolation;
 use tokio::time::Instant;
 
+pub(crate) use pace::Pace;
 pub(crate) use sessions::Sessions;
 
 use super::{Answer, Call};
@@ -35,7 +37,14 @@ pub(super) async fn handle(call: &Call<'_>, request: FetchRequest) -> Result<Ans
         Ok(session) => session,
         Err(error) => return Ok(Answer::Now(respond::with_error(call.reply, error))),
     };
+    let due = call.pace.lock().asked(Instant::now());
+    if let Some(due) = due {
+        call.broker.metrics.held_back();
+        tokio::time::sleep_until(due.min(terms.deadline)).await;
+    }
     let (found, room) = poll(call, session.plan(), &terms).await?;
+    let has_more = found.iter().any(|found| found.has_more);
+    call.pace.lock().answered(read::bytes(&found), has_more, Instant::now());
     let is_full = session.is_full();
     let response = respond::with_records(call.reply, &mut session, found, &terms, is_full, room);
     call.broker.sessions.end(session, Instant::now());

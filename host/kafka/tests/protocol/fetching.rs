@@ -123,6 +123,34 @@ async fn a_response_keeps_to_its_size_but_for_one_batch() {
 }
 
 #[tokio::test]
+async fn a_client_that_paused_while_there_was_more_is_held_back() {
+    let broker = TestBroker::start().await;
+    broker.create_topic("t", 1).await;
+    let large = "x".repeat(500_000);
+    for _ in 0..8 {
+        fill(&broker, "t", 0, &[&[&large]]).await;
+    }
+    let one_batch = |offset| fetch("t", &[(0, offset)]).with_max_bytes(1).with_max_wait_ms(10_000);
+    let held_back = || broker.server.metrics().held_back_fetches_total;
+    let mut client = broker.connect().await;
+    for offset in 0..3 {
+        client.call(12, one_batch(offset)).await;
+    }
+    assert_eq!(held_back(), 0);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // All asked for at once, so that only the broker keeps them apart.
+    let mut sent = Vec::new();
+    for offset in 3..8 {
+        sent.push(client.send(12, &one_batch(offset)).await);
+    }
+    for id in sent {
+        let response = client.receive::<FetchRequest>(12, id).await;
+        assert_eq!(fetched(&response)[0].1, [&*large], "late, but whole");
+    }
+    assert_eq!(held_back(), 4, "all but the first");
+}
+
+#[tokio::test]
 async fn sessions_tell_only_what_is_new() {
     let broker = TestBroker::start().await;
     broker.create_topic("t", 3).await;

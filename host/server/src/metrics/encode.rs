@@ -128,6 +128,11 @@ impl Snapshot {
                 "How often a request or response had to wait for room",
                 kafka.queue_waits_total,
             ),
+            (
+                "kafka_held_back_fetches",
+                "Fetches held back, because their clients had paused with a full queue",
+                kafka.held_back_fetches_total,
+            ),
         ] {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             ConstCounter::new(value).encode(metric)?;

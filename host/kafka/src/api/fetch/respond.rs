@@ -103,7 +103,7 @@ impl Body {
     }
 
     fn start(&mut self, error: ErrorCode, session_id: i32) {
-        // No client is throttled.
+        // No client is told to wait: who is held back has waited already.
         self.written.put_i32(0);
         if self.version >= 7 {
             self.written.put_i16(error.code());
