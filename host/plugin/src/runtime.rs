@@ -140,7 +140,8 @@ impl Runtime {
     /// Validates and compiles `component`, or takes its compiled code from the cache, and asks it
     /// what it is. A component that is loaded already with the same grants is not loaded again.
     ///
-    /// Blocks while it compiles, on half of the cores where guests run: seconds for a component of tens of megabytes.
+    /// Blocks while it compiles, in the time that guests leave where some run: seconds for a
+    /// component of tens of megabytes.
     ///
     /// # Errors
     /// Why it is no plugin that may run here.
