@@ -1,7 +1,8 @@
-//! `tidemill bench hot-swap`: how long batches take while another version of a plugin takes over.
+//! `tidemill bench hot-swap`: how long batches take while another version of a plugin is pushed, and while it takes over.
 //!
-//! Every swap is to a component that the host has not seen: it is validated and compiled while records flow.
+//! Every version is a component that the host has not seen: it is validated and compiled while records flow.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,13 +18,11 @@ use super::{BenchError, percentile};
 use crate::api::wire::UpgradeRequest;
 use crate::clock;
 
-/// Between two swaps.
-const PAUSE: Duration = Duration::from_millis(700);
+/// Before each push and before each swap.
+const PAUSE: Duration = Duration::from_millis(350);
 /// Between two appends of the load, and their records.
 const LOAD_PAUSE: Duration = Duration::from_millis(20);
 const LOAD_RECORDS: usize = 2_000;
-/// Batches before and behind the boundary that count as touched by the swap.
-const NEAR: u64 = 1;
 /// The first batches also pay for what starts with them.
 const WARM_UP: u64 = 20;
 
@@ -41,46 +40,50 @@ pub struct HotSwapArgs {
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
     swaps: u32,
-    batches: usize,
-    /// Of batches that no swap touched.
-    median_ms: f64,
-    p99_ms: f64,
-    max_ms: f64,
-    /// Of batches beside a swap.
-    swap_median_ms: f64,
-    swap_max_ms: f64,
-    /// The longest batch beside a swap, in medians.
-    ratio: f64,
-    /// Batches beside a swap, and the share of them that took longer than twice the median.
-    swap_batches: usize,
-    swap_long_share: f64,
-    /// The same share where no swap was near: what of it is the machine's.
-    long_share: f64,
-    /// From the request to the batch that runs the new version, compiling included.
+    /// Batches that neither a push nor a swap touched.
+    others: Batches,
+    /// Batches under way between a push and its answer, and the next one.
+    beside_push: Batches,
+    /// Batches from the request for another version to the one behind its first.
+    beside_swap: Batches,
+    /// From the request to the batch that runs the new version.
     upgrade_median_ms: f64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Batches {
+    count: usize,
+    median_ms: f64,
+    max_ms: f64,
+    /// The longest, in medians of the others.
+    longest: f64,
+    /// The share that took longer than twice the median of the others.
+    long_share: f64,
 }
 
 impl Figures {
     pub fn text(&self) -> String {
-        format!(
-            "{} batches, no swap near: median {:.1} ms, p99 {:.1} ms, max {:.1} ms\n\
-             batches beside one of {} swaps: median {:.1} ms, max {:.1} ms\n\
-             an upgrade takes {:.1} ms (median), compiling included\n\
-             ratio: the longest batch beside a swap is {:.2} x the median\n\
-             longer than 2 x the median: {:.1} % of {} batches beside a swap, {:.1} % of the others",
-            self.batches,
-            self.median_ms,
-            self.p99_ms,
-            self.max_ms,
-            self.swaps,
-            self.swap_median_ms,
-            self.swap_max_ms,
-            self.upgrade_median_ms,
-            self.ratio,
-            self.swap_long_share * 100.0,
-            self.swap_batches,
-            self.long_share * 100.0,
-        )
+        let line = |what: &str, batches: &Batches| {
+            format!(
+                "{what:<14} {:>6} batches, median {:>5.1} ms, max {:>5.1} ms = {:.2} x the median of the others; longer than 2 x: {:.1} %",
+                batches.count,
+                batches.median_ms,
+                batches.max_ms,
+                batches.longest,
+                batches.long_share * 100.0,
+            )
+        };
+        [
+            line("beside a swap", &self.beside_swap),
+            line("beside a push", &self.beside_push),
+            line("others", &self.others),
+            format!(
+                "{} swaps, each {:.1} ms (median) from the request to the batch with the new version",
+                self.swaps, self.upgrade_median_ms
+            ),
+        ]
+        .join("\n")
     }
 }
 
@@ -95,21 +98,28 @@ pub async fn run(args: &HotSwapArgs) -> Result<Figures, BenchError> {
     let times = tokio::spawn(batch_times(&scratch, stop.clone())?);
     let ready = tidemill_plugins::ready().iter().find(|ready| ready.name == "upper-case");
     let component = ready.map(|ready| ready.component).unwrap_or_default();
-    let (mut boundaries, mut took) = (Vec::new(), Vec::new());
+    let last_batch = || {
+        let progress = scratch.host.engine().progress("swap").unwrap_or_default();
+        progress.last().map_or(0, |batch| batch.batch_id)
+    };
+    let (mut pushes, mut boundaries, mut took) = (Vec::new(), Vec::new(), Vec::new());
     for swap in 0..swaps {
         tokio::time::sleep(PAUSE).await;
         let (pushed, version) = (renamed(component, swap), format!("1.0.{swap}"));
+        let before = last_batch();
         scratch
             .host
             .push_plugin(pushed, Some("swapped".to_owned()), Some(version.clone()))
             .await
             .map_err(|error| BenchError::Wrong { what: error.to_string() })?;
+        pushes.push(before + 1..=last_batch() + 1);
+        tokio::time::sleep(PAUSE).await;
         let plugin = Some(format!("swapped@{version}"));
-        let started = clock::now();
+        let (before, started) = (last_batch(), clock::now());
         let request = UpgradeRequest { plugin, ..UpgradeRequest::default() };
         let upgraded = scratch.host.upgrade("swap", "upper", request).await?;
         took.push(started.elapsed().as_secs_f64() * 1e3);
-        boundaries.push(upgraded.batch);
+        boundaries.push(before + 1..=upgraded.batch + 1);
     }
     tokio::time::sleep(PAUSE).await;
     stop.cancel();
@@ -117,7 +127,7 @@ pub async fn run(args: &HotSwapArgs) -> Result<Figures, BenchError> {
     load.await.map_err(|lost| wrong(&lost))??;
     let times = times.await.map_err(|lost| wrong(&lost))?;
     scratch.close().await;
-    Ok(figures(swaps, &times, &boundaries, took))
+    Ok(figures(swaps, &times, &pushes, &boundaries, took))
 }
 
 /// The same component with other bytes, so that it is compiled anew: a custom section whose name is a number.
@@ -168,37 +178,39 @@ fn batch_times(
     })
 }
 
-fn figures(swaps: u32, times: &[(u64, f64)], boundaries: &[u64], mut took: Vec<f64>) -> Figures {
-    let is_near =
-        |batch: u64| boundaries.iter().any(|at| batch + NEAR >= *at && batch <= at + NEAR);
-    let measured = times.iter().filter(|(batch, _)| *batch >= WARM_UP);
-    let (near, far): (Vec<_>, Vec<_>) = measured.partition(|(batch, _)| is_near(*batch));
-    let sorted = |times: Vec<&(u64, f64)>| {
-        let mut sorted: Vec<f64> = times.into_iter().map(|(_, time)| *time).collect();
+fn figures(
+    swaps: u32,
+    times: &[(u64, f64)],
+    pushes: &[RangeInclusive<u64>],
+    boundaries: &[RangeInclusive<u64>],
+    mut took: Vec<f64>,
+) -> Figures {
+    let touched =
+        |by: &[RangeInclusive<u64>], batch: u64| by.iter().any(|range| range.contains(&batch));
+    let sorted = |wanted: &dyn Fn(u64) -> bool| {
+        let wanted = times.iter().filter(|(batch, _)| *batch >= WARM_UP && wanted(*batch));
+        let mut sorted: Vec<f64> = wanted.map(|(_, time)| *time).collect();
         sorted.sort_by(f64::total_cmp);
         sorted
     };
-    let (near, far) = (sorted(near), sorted(far));
-    took.sort_by(f64::total_cmp);
     let at =
         |times: &[f64], percent: usize| percentile(times, percent).copied().unwrap_or_default();
-    let median = at(&far, 50);
-    let long_share = |times: &[f64]| {
-        let long = times.iter().filter(|time| **time > 2.0 * median).count();
-        long as f64 / times.len().max(1) as f64
+    let others = sorted(&|batch| !touched(pushes, batch) && !touched(boundaries, batch));
+    let median = at(&others, 50);
+    let batches = |times: &[f64]| Batches {
+        count: times.len(),
+        median_ms: at(times, 50),
+        max_ms: at(times, 100),
+        longest: at(times, 100) / median,
+        long_share: times.iter().filter(|time| **time > 2.0 * median).count() as f64
+            / times.len().max(1) as f64,
     };
+    took.sort_by(f64::total_cmp);
     Figures {
         swaps,
-        batches: far.len(),
-        median_ms: median,
-        p99_ms: at(&far, 99),
-        max_ms: at(&far, 100),
-        swap_median_ms: at(&near, 50),
-        swap_max_ms: at(&near, 100),
-        ratio: at(&near, 100) / median,
-        swap_batches: near.len(),
-        swap_long_share: long_share(&near),
-        long_share: long_share(&far),
+        beside_push: batches(&sorted(&|batch| touched(pushes, batch))),
+        beside_swap: batches(&sorted(&|batch| touched(boundaries, batch))),
+        others: batches(&others),
         upgrade_median_ms: at(&took, 50),
     }
 }
