@@ -62,14 +62,13 @@ impl Compiler {
     ) -> Option<wasmtime::Result<Component>> {
         let mib = component.len().div_ceil(1 << 20);
         let patience = PATIENCE + PATIENCE_PER_MIB * u32::try_from(mib).unwrap_or(u32::MAX);
-        let wanted = Arc::new(());
         let (done, compiled) = mpsc::sync_channel(1);
-        let (engine, component) = (engine.clone(), component.to_vec());
-        let is_wanted = Arc::downgrade(&wanted);
+        let (engine, component) = (engine.clone(), Arc::<[u8]>::from(component));
+        // What waits its turn while nobody waits for it any more is neither kept nor compiled.
+        let wanted = Arc::downgrade(&component);
         self.idle.spawn(move || {
-            if is_wanted.strong_count() > 0 {
+            if let Some(component) = wanted.upgrade() {
                 let compile = || Component::from_binary(&engine, &component);
-                // Nobody may wait for it any more.
                 let _ = done.send(catch_unwind(AssertUnwindSafe(compile)));
             }
         });
@@ -118,8 +117,6 @@ fn idle_policy() {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-
     use super::*;
 
     /// A component with nothing in it.

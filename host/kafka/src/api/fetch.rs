@@ -43,8 +43,7 @@ pub(super) async fn handle(call: &Call<'_>, request: FetchRequest) -> Result<Ans
         tokio::time::sleep_until(due.min(terms.deadline)).await;
     }
     let (found, room) = poll(call, session.plan(), &terms).await?;
-    let has_more = found.iter().any(|found| found.has_more);
-    call.pace.lock().answered(read::bytes(&found), has_more, Instant::now());
+    call.pace.lock().answered(read::bytes(&found), read::has_more(&found), Instant::now());
     let is_full = session.is_full();
     let response = respond::with_records(call.reply, &mut session, found, &terms, is_full, room);
     call.broker.sessions.end(session, Instant::now());

@@ -125,7 +125,12 @@ pub(super) fn bytes(found: &Polled) -> usize {
 
 /// Whether waiting would bring nothing that the client does not have to ask for again.
 pub(super) fn is_final(found: &Polled) -> bool {
-    has_error(found) || found.iter().any(|found| found.has_more)
+    has_error(found) || has_more(found)
+}
+
+/// Whether the client learns that there is more behind what was read.
+pub(super) fn has_more(found: &Polled) -> bool {
+    found.iter().any(|found| found.has_more)
 }
 
 fn has_error(found: &Polled) -> bool {
