@@ -110,7 +110,8 @@ fn idle_policy() {
         let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
         let set = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
         if let Err(error) = set {
-            tracing::debug!(?error, "compiling takes time from batches");
+            tracing::debug!(?error, "compiling does not wait for idle cores");
+            lower_priority();
         }
     }
 }
